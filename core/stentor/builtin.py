@@ -1,0 +1,36 @@
+"""What the core itself brings, registered on the same terms as any plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stentor import hookimpl
+
+if TYPE_CHECKING:
+    from stentor.registry import Registry, Verbs
+
+_INTERFACES = "stentor.interfaces"
+
+
+@hookimpl
+def stentor_kinds(registry: Registry) -> None:
+    registry.kind("encoder", f"{_INTERFACES}.encoder:Encoder", "waveform batch and lengths to frames [B, T, D]")
+    registry.kind("adapter", f"{_INTERFACES}.adapter:Adapter", "frames to the backbone's width, at a lower rate")
+    registry.kind("tokenizer", f"{_INTERFACES}.tokenizer:TextTokenizer", "text or audio to ids and back")
+    registry.kind("backbone", f"{_INTERFACES}.backbone:Backbone", "input embeddings to hidden states, with a cache")
+    registry.kind("decoder", f"{_INTERFACES}.decoder:SearchDecoder", "what the model emits to what the user gets")
+    registry.kind("reward", f"{_INTERFACES}.reward:Reward", "prompts and responses to scores [B] with named parts")
+    registry.kind("corpus", f"{_INTERFACES}.corpus:Corpus", "files on disk, or made audio, to checked utterances")
+    registry.kind("metric", f"{_INTERFACES}.metric:Metric", "references and outputs to errors over units")
+    registry.kind("task", f"{_INTERFACES}.task:Task", "layout, objective and grammar on top of a model")
+    registry.kind("voice", f"{_INTERFACES}.voice:Voice", "text to synthetic speech, as a teacher")
+
+
+@hookimpl
+def stentor_register(registry: Registry) -> None:
+    pass
+
+
+@hookimpl
+def stentor_verbs(verbs: Verbs) -> None:
+    verbs.add("list", "stentor.cli.list", "what is installed, from which plugin")

@@ -1,0 +1,88 @@
+"""Backbones: the causal language model in the middle."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from stentor.interfaces.component import Component
+
+
+class Cache(Protocol):
+    """Keys and values of past positions, one row per sequence; rows may have different lengths."""
+
+    lengths: Tensor
+    """int64 [B], positions held by each row."""
+
+    def truncate(self, lengths: Tensor) -> None:
+        """Forget the positions of row b from ``lengths[b]`` on (int64 [B]); used to reject drafted tokens."""
+
+    def select(self, rows: Tensor) -> None:
+        """Keep rows `rows` (int64 [B']), in that order; drops finished rows and reorders beams."""
+
+
+class Backbone(Component, nn.Module):
+    """Input embeddings to hidden states, with its own token embedding and output projection.
+
+    The constructor is wired with ``(vocabulary_size,)``.
+
+    Attributes:
+        dim: width of embeddings and hidden states.
+        layers: number of decoder layers.
+    """
+
+    dim: int
+    layers: int
+
+    @classmethod
+    @abstractmethod
+    def dim_of(cls, **configured: Any) -> int:
+        """The width of an instance with this configuration, without building it or reading weights."""
+
+    @abstractmethod
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings [..., dim] of ids [...]."""
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: Tensor,
+        *,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: Any | None = None,
+        packed: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Run the layers.
+
+        Args:
+            inputs: float [B, T, dim].
+            mask: bool; [B, T] says which inputs are valid (right padding), [B, T, S] which keys each query may see
+                (already causal). None: all valid, causal.
+            positions: int64 [B, T]; default counts from 0, or on from the cache.
+            cache: from `new_cache`; the T inputs are appended to it in place.
+            packed: lengths of the sequences that lie end to end in the one row of `inputs` (B = 1, summing to T);
+                attention never crosses them and positions restart. Excludes `mask` and `cache`.
+
+        Returns:
+            Hidden states after the final norm [B, T, dim].
+        """
+
+    @abstractmethod
+    def project(self, hidden: Tensor) -> Tensor:
+        """Logits [..., vocabulary_size] of hidden states [..., dim]."""
+
+    @abstractmethod
+    def new_cache(self, batch: int, capacity: int) -> Any:
+        """An empty `Cache` for `batch` rows of at most `capacity` positions."""
+
+    @abstractmethod
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        """The layers in order: where layer taps attach."""
+
+    @abstractmethod
+    def resize_vocabulary(self, size: int) -> None:
+        """Grow embedding and projection to `size` ids; the old rows stay bit-identical."""

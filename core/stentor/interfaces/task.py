@@ -1,0 +1,78 @@
+"""Tasks: the named bundle of layout, objective and grammar on top of a model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from stentor.errors import Problem
+from stentor.interfaces.component import Component
+
+
+@dataclass
+class Loss:
+    """What a training step returns: the mean loss to descend, how many units it averages, named parts to log."""
+
+    value: Tensor
+    units: int
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+class Task(Component, nn.Module):
+    """A trainable, evaluable whole: wired with its built components by role, given batches of cuts.
+
+    The constructor is wired with one positional parameter per role of `roles`, in that order; the rest is configured.
+
+    Attributes:
+        roles: role name -> kind, e.g. ``{"encoder": "encoder", "text": "tokenizer"}``. A recipe has one section per
+            role; a role whose name differs from its kind is written ``tokenizer@text`` in a defaults list.
+        metrics: names of the metrics that score its outputs.
+    """
+
+    roles: ClassVar[Mapping[str, str]]
+    metrics: ClassVar[tuple[str, ...]] = ("wer", "cer")
+
+    @classmethod
+    @abstractmethod
+    def assemble(cls, sections: Mapping[str, Mapping[str, Any]], texts: Sequence[str] | None, **configured: Any) -> Task:
+        """Build components and wire them (see `stentor.train.assembly` for the usual way).
+
+        Args:
+            sections: role -> ``{"name": ..., **configured}``.
+            texts: training transcripts for trainable tokenizers; None when a saved state follows.
+            configured: the task's own keyword-only parameters.
+        """
+
+    @classmethod
+    def check(cls, sections: Mapping[str, Mapping[str, Any]], **configured: Any) -> list[Problem]:
+        """What does not fit between neighbours (widths, rates, vocabularies), without building anything."""
+        return []
+
+    @property
+    @abstractmethod
+    def sample_rate(self) -> int:
+        """Of the audio in its batches (Hz)."""
+
+    @abstractmethod
+    def training_loss(self, batch: Mapping[str, Any]) -> Loss:
+        """Loss of a batch from the loader: ``audio`` [B, N], ``audio_lengths`` [B], ``texts`` list[str], ``ids``
+        list[str], and ``frames`` [B, T, D], ``frame_lengths`` [B] instead of audio when encoder outputs are cached."""
+
+    @abstractmethod
+    def predict(self, batch: Mapping[str, Any]) -> list[str]:
+        """Outputs for the same kind of batch, one text per row; batch equals single."""
+
+    def cached_encoder(self) -> nn.Module | None:
+        """The frozen encoder whose outputs the loader may cache on disk, or None."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """JSON-ready state that is not tensors, e.g. the trained tokenizer's."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take `state` back; called before weights are loaded, so that shapes fit."""
