@@ -1,0 +1,1 @@
+"""Scoring: metrics, the evaluation runner, significance tests."""

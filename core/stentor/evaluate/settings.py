@@ -1,0 +1,42 @@
+"""Section ``evaluate`` of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class EvaluateSettings:
+    """What `stentor evaluate` scores, and how.
+
+    Attributes:
+        sets: set name -> manifest (``.jsonl.gz`` of cuts); a set whose manifest is absent is skipped and said so.
+        metrics: registered metrics; empty: those of the task.
+        normaliser: registered text normaliser for the metrics that take one; named in every result.
+        targets: set name -> metric -> the value to reach, written down before the first scored run.
+        bootstrap: resamples of the utterances behind every confidence interval.
+        confidence: of the intervals.
+        bootstrap_seed: of the resampling.
+        batch_size: most utterances decoded together.
+        batch_seconds: most audio decoded together, padding included (s).
+        threads: torch threads while decoding, stated with the real-time factor; 0 leaves the number as it is.
+    """
+
+    sets: dict[str, str] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)
+    normaliser: str = "english"
+    targets: dict[str, dict[str, float]] = field(default_factory=dict)
+    bootstrap: int = 2000
+    confidence: float = 0.95
+    bootstrap_seed: int = 0
+    batch_size: int = 16
+    batch_seconds: float = 60.0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.bootstrap < 100:
+            raise ValueError("bootstrap must be at least 100 resamples")
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError("confidence must lie in [0.5, 1), e.g. 0.95")
+        if self.batch_size < 1 or self.batch_seconds <= 0 or self.threads < 0:
+            raise ValueError("batch_size and batch_seconds must be positive and threads not negative")
