@@ -1,0 +1,1 @@
+"""Manifests, corpora, augmentation, batching and the resumable loader."""

@@ -1,0 +1,42 @@
+"""The ``data`` section of a recipe: which manifests to use and how to batch them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class DataSettings:
+    """Manifests and how to batch them.
+
+    Attributes:
+        train: manifest of training utterances (``train.jsonl.gz`` as `stentor prepare` writes it).
+        valid: manifest to validate on while training; empty means no validation.
+        batch_seconds: budget of a batch in padded seconds: rows times the longest row (s).
+        max_items: most rows in a batch; 0 means as many as the budget holds.
+        min_duration: shorter utterances are left out (s).
+        max_duration: longer utterances are left out (s); 0 means no limit.
+        overlong: an utterance longer than `batch_seconds` makes a batch ``alone`` or is left out (``reject``).
+        shuffle: whether every epoch has its own order, made from the seed.
+        streaming: read the manifest lazily with lhotse's dynamic bucketing, for sets too large to list in memory.
+        workers: processes that read and augment audio; 0 reads in the training process.
+        cache: keep the outputs of a frozen encoder on disk, so that an epoch costs what the trainable part costs.
+        cache_folder: where they are kept; empty means ``frames`` beside the training manifest when that folder can be
+            written to, else ``~/.cache/stentor``.
+        cache_precision: how they are stored.
+    """
+
+    train: str = ""
+    valid: str = ""
+    batch_seconds: float = 120.0
+    max_items: int = 0
+    min_duration: float = 0.05
+    max_duration: float = 0.0
+    overlong: Literal["alone", "reject"] = "reject"
+    shuffle: bool = True
+    streaming: bool = False
+    workers: int = 0
+    cache: bool = True
+    cache_folder: str = ""
+    cache_precision: Literal["fp16", "fp32"] = "fp16"

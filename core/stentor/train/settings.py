@@ -1,0 +1,81 @@
+"""The ``train`` section of a recipe: optimiser, schedule, budget, checkpoints, tracking, devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class GroupSettings:
+    """Parameters that are optimised differently from the rest.
+
+    Attributes:
+        match: glob over parameter names, e.g. ``adapter.*``; the first group that matches a parameter has it.
+        lr: multiplies the learning rate.
+        weight_decay: in place of the general weight decay; None keeps that.
+    """
+
+    match: str
+    lr: float = 1.0
+    weight_decay: float | None = None
+
+
+@dataclass
+class TrainSettings:
+    """How to train. A run ends when either budget, `steps` or `minutes`, is spent.
+
+    Attributes:
+        steps: optimiser steps; 0 means that `minutes` alone counts.
+        minutes: training time, summed over resumed parts; 0 means that `steps` alone counts. Where this run stops
+            depends on the machine, so only a budget in steps is exactly repeatable.
+        lr: peak learning rate of AdamW (Loshchilov and Hutter, 2019).
+        betas: AdamW's two decay rates.
+        weight_decay: of parameters with two or more dimensions; biases and norms have none.
+        groups: parameters with their own learning rate or weight decay, by glob.
+        freeze: globs over parameter names that are not trained; frozen tensors stay bit-identical.
+        schedule: what follows the linear warm-up: half a ``cosine`` down to 1 % of the peak, or ``constant``.
+        warmup: share of the budget that the warm-up takes.
+        clip: largest gradient norm; 0 means no clipping.
+        accumulate: batches per optimiser step.
+        precision: ``auto`` is fp32 on CPUs and bf16 on accelerators that have it.
+        log_every: steps between logged lines.
+        valid_every: steps between validations; 0 validates only at the end.
+        valid_items: utterances of the validation set that are decoded for the metrics; all count for the loss.
+        checkpoint_every: steps between checkpoints.
+        keep: how many of the newest checkpoints stay.
+        keep_best: also keep the checkpoint with the best validation metric.
+        tracking: where metrics go beside ``metrics.jsonl``.
+        tracking_uri: MLflow server or store; empty means ``mlflow.db`` beside the run folder.
+        experiment: MLflow experiment name.
+        accelerator: Lightning's name of the hardware, e.g. ``cpu``, ``gpu`` or ``auto``.
+        devices: processes on each node.
+        num_nodes: machines.
+        strategy: Lightning's name of the parallel strategy, e.g. ``ddp``, ``fsdp`` or ``auto``.
+    """
+
+    steps: int = 1000
+    minutes: float = 0.0
+    lr: float = 1e-3
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
+    weight_decay: float = 0.01
+    groups: list[GroupSettings] = field(default_factory=list)
+    freeze: list[str] = field(default_factory=list)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = 0.05
+    clip: float = 1.0
+    accumulate: int = 1
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    log_every: int = 10
+    valid_every: int = 0
+    valid_items: int = 64
+    checkpoint_every: int = 200
+    keep: int = 2
+    keep_best: bool = False
+    tracking: list[Literal["mlflow", "tensorboard"]] = field(default_factory=lambda: ["mlflow"])
+    tracking_uri: str = ""
+    experiment: str = "stentor"
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
