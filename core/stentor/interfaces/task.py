@@ -38,12 +38,21 @@ class Task(Component, nn.Module):
 
     @classmethod
     @abstractmethod
-    def assemble(cls, sections: Mapping[str, Mapping[str, Any]], texts: Sequence[str] | None, **configured: Any) -> Task:
+    def assemble(
+        cls,
+        sections: Mapping[str, Mapping[str, Any]],
+        *,
+        texts: Sequence[str] | None = None,
+        state: Mapping[str, Any] | None = None,
+        **configured: Any,
+    ) -> Task:
         """Build components and wire them (see `stentor.train.assembly` for the usual way).
 
         Args:
             sections: role -> ``{"name": ..., **configured}``.
-            texts: training transcripts for trainable tokenizers; None when a saved state follows.
+            texts: training transcripts, to train tokenizers on; given for a new run.
+            state: what `state` gave, to restore tokenizers and vocabularies from; given for a saved run. Exactly one
+                of `texts` and `state` is given.
             configured: the task's own keyword-only parameters.
         """
 
@@ -71,8 +80,9 @@ class Task(Component, nn.Module):
         return None
 
     def state(self) -> dict[str, Any]:
-        """JSON-ready state that is not tensors, e.g. the trained tokenizer's."""
+        """JSON-ready state that is not tensors, e.g. the trained tokenizer's; `assemble` takes it back."""
         return {}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take `state` back; called before weights are loaded, so that shapes fit."""
+    def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]] | None:
+        """(token, start, end) in seconds for each output, where the task can tell; reports show it."""
+        return None
