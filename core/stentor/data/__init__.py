@@ -1,1 +1,1 @@
-"""Manifests, corpora, augmentation, batching and the resumable loader."""
+"""Data: audio files, manifests, corpora, and the loader that feeds training."""
