@@ -22,13 +22,24 @@ def stentor_kinds(registry: Registry) -> None:
     registry.kind("reward", f"{_INTERFACES}.reward:Reward", "prompts and responses to scores [B] with named parts")
     registry.kind("corpus", f"{_INTERFACES}.corpus:Corpus", "files on disk, or made audio, to checked utterances")
     registry.kind("metric", f"{_INTERFACES}.metric:Metric", "references and outputs to errors over units")
+    registry.kind("normaliser", f"{_INTERFACES}.normaliser:Normaliser", "text to the form in which scoring compares it")
     registry.kind("task", f"{_INTERFACES}.task:Task", "layout, objective and grammar on top of a model")
     registry.kind("voice", f"{_INTERFACES}.voice:Voice", "text to synthetic speech, as a teacher")
 
 
 @hookimpl
 def stentor_register(registry: Registry) -> None:
-    pass
+    registry.metric("wer", "stentor.evaluate.metrics:WordErrorRate")
+    registry.metric("cer", "stentor.evaluate.metrics:CharacterErrorRate")
+    registry.normaliser("english", "stentor.evaluate.normalisers:English")
+    registry.normaliser("basic", "stentor.evaluate.normalisers:Basic")
+    registry.normaliser("none", "stentor.evaluate.normalisers:Verbatim")
+    registry.tokenizer("characters", "stentor.sequence.tokenizers:Characters")
+    registry.tokenizer("bytes", "stentor.sequence.tokenizers:Bytes")
+    registry.tokenizer("bpe", "stentor.sequence.tokenizers:BytePairs")
+    registry.adapter("linear", "stentor.model.adapters:Linear")
+    registry.adapter("stack", "stentor.model.adapters:Stack")
+    registry.adapter("convolution", "stentor.model.adapters:Convolution")
 
 
 @hookimpl

@@ -1,0 +1,58 @@
+"""The text normalisers that come with the core."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+
+from stentor.interfaces.normaliser import Normaliser
+
+
+class English(Normaliser):
+    """Whisper's English normaliser.
+
+    Lower case, no punctuation, no fillers, nothing in brackets, contractions spelled out, numbers as digits, American
+    spelling.
+
+    Radford et al. 2022 (arXiv:2212.04356), appendix C; the implementation is that of `transformers`. Runs of number
+    words become one number ("one two three" is "123"), so they count as one word.
+    """
+
+    def __init__(self) -> None:
+        from transformers.models.whisper import english_normalizer
+
+        build: Callable[[dict[str, str]], Callable[[str], str]] = english_normalizer.EnglishTextNormalizer
+        self._normalise = build(_american_spelling())
+
+    def __call__(self, text: str) -> str:
+        return " ".join(self._normalise(text).split())
+
+    def describe(self) -> str:
+        return (
+            "english: Whisper's English normaliser (lower case, no punctuation, fillers or brackets, contractions "
+            "spelled out, numbers as digits, American spelling)"
+        )
+
+
+class Basic(Normaliser):
+    """basic: Unicode NFKC, lower case, punctuation and symbols become spaces; for any language."""
+
+    def __call__(self, text: str) -> str:
+        lowered = unicodedata.normalize("NFKC", text).lower()
+        return " ".join("".join(" " if unicodedata.category(c)[0] in "PSC" else c for c in lowered).split())
+
+
+class Verbatim(Normaliser):
+    """none: as written, apart from the amount of white space."""
+
+    def __call__(self, text: str) -> str:
+        return " ".join(text.split())
+
+
+@cache
+def _american_spelling() -> dict[str, str]:
+    lines = files("stentor.evaluate").joinpath("spelling.txt").read_text("utf-8").splitlines()
+    pairs = (line.split() for line in lines if line and not line.startswith("#"))
+    return {british: american for british, american in pairs}  # noqa: C416
