@@ -15,7 +15,12 @@ class Adapter(Component, nn.Module):
 
     The constructor is wired with ``(in_dim, out_dim)``. Each output depends on its own `stride` frames and, where the
     class says so, their neighbours; never on padding.
+
+    Attributes:
+        stride: frames per output embedding.
     """
+
+    stride: int
 
     @classmethod
     @abstractmethod

@@ -27,7 +27,16 @@ class Encoder(Component, nn.Module):
     what its utterances give alone.
 
     Capability ``streaming``: `initial_state` and `step` are implemented and equal `forward` on the whole waveform.
+
+    Attributes:
+        dim: width of the frames.
+        frame_rate: frames per second (Hz).
+        sample_rate: of the input (Hz).
     """
+
+    dim: int
+    frame_rate: float
+    sample_rate: int
 
     @classmethod
     @abstractmethod

@@ -89,7 +89,7 @@ class BytePairs(TextTokenizer):
         return self._trained().decode(list(ids))
 
     def train(self, texts: Iterable[str]) -> None:
-        import tokenizers  # noqa: PLC0415  (its library loads only for those who use it)
+        import tokenizers
 
         counted = Counter(_clean(text, self.lowercase) for text in texts)
         if not counted:
@@ -97,17 +97,15 @@ class BytePairs(TextTokenizer):
         model = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
         model.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
         model.decoder = tokenizers.decoders.Metaspace()
-        trainer = tokenizers.trainers.BpeTrainer(
-            vocab_size=self.pieces, special_tokens=["<unk>"], show_progress=False
-        )
-        model.train_from_iterable(sorted(counted.elements()), trainer)
+        trainer = tokenizers.trainers.BpeTrainer(vocab_size=self.pieces, special_tokens=["<unk>"], show_progress=False)
+        model.train_from_iterator(sorted(counted.elements()), trainer)
         self._model = model
 
     def state(self) -> Mapping[str, Any]:
         return {"model": self._trained().to_str()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        import tokenizers  # noqa: PLC0415
+        import tokenizers
 
         self._model = tokenizers.Tokenizer.from_str(state["model"])
 

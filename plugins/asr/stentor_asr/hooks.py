@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
-    pass
+    registry.task("speech-lm", "stentor_asr.speech_lm:SpeechLMTask")
 
 
 @stentor.hookimpl

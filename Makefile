@@ -1,0 +1,38 @@
+# Two commands do everything: `make demo` and `make test`. Each sets itself up; each is safe to run twice.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: demo test lint bench clean setup
+
+demo: setup        ## train, transcribe and report, end to end
+	$(BIN)/python demo/run.py
+
+test: setup        ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: setup        ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy core/stentor plugins/asr/stentor_asr
+
+bench: setup       ## every benchmark, one JSON line each
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+setup: $(STAMP)
+
+# torch first and alone: with it in place no other package can pull another build of it.
+$(STAMP): constraints.txt core/pyproject.toml plugins/asr/pyproject.toml requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Stentor needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "== installing (about two minutes the first time)"
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
+	$(BIN)/stentor doctor --fix
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs corpora

@@ -1,0 +1,173 @@
+"""Task ``speech-lm``: transcribe with a causal language model that hears through an encoder and an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stentor.decode import DecodeSettings, generate
+from stentor.errors import Problem
+from stentor.interfaces.adapter import Adapter
+from stentor.interfaces.backbone import Backbone
+from stentor.interfaces.encoder import Encoder
+from stentor.interfaces.task import Loss, Task
+from stentor.interfaces.tokenizer import TextTokenizer
+from stentor.model.speech_lm import SpeechLM, flatten
+from stentor.sequence.grammar import only
+from stentor.sequence.packing import pack
+from stentor.sequence.vocabulary import Vocabulary
+from stentor.train.assembly import build_role, class_of_role
+from stentor_asr import layout
+from stentor_asr.alignment import ctc_path
+
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+class SpeechLMTask(Task):
+    """Frozen or trained encoder -> adapter -> causal backbone; next-token loss on the transcript.
+
+    A CTC loss on the adapter's output (Graves et al., 2006) may be added: it makes the adapter find the words early,
+    and it times the tokens for reports. It takes no part in decoding.
+
+    Args:
+        ctc_weight: weight of the CTC loss; 0 leaves it out.
+        tokens_per_second: longest transcript to decode, per second of audio.
+    """
+
+    roles: ClassVar[Mapping[str, str]] = {
+        "encoder": "encoder",
+        "adapter": "adapter",
+        "backbone": "backbone",
+        "text": "tokenizer",
+    }
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        adapter: Adapter,
+        backbone: Backbone,
+        text: TextTokenizer,
+        *,
+        ctc_weight: float = 0.3,
+        tokens_per_second: float = 12.0,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.text = encoder, text
+        self.vocabulary: Vocabulary = layout.vocabulary(text.size)
+        self.model = SpeechLM(backbone, adapter)
+        self.ctc_weight, self.tokens_per_second = ctc_weight, tokens_per_second
+        self.ctc = nn.Linear(backbone.dim, text.size + 1) if ctc_weight else None
+
+    @classmethod
+    def assemble(
+        cls,
+        sections: Sections,
+        *,
+        texts: Sequence[str] | None = None,
+        state: Mapping[str, Any] | None = None,
+        **configured: Any,
+    ) -> SpeechLMTask:
+        text: TextTokenizer = build_role(cls, sections, "text")
+        if state is not None:
+            text.load_state(state["text"])
+        else:
+            text.train(texts or ())
+        encoder: Encoder = build_role(cls, sections, "encoder")
+        backbone: Backbone = build_role(cls, sections, "backbone", layout.vocabulary(text.size).size)
+        width = class_of_role(cls, sections, "encoder").spec(**_configured(sections, "encoder")).dim
+        adapter: Adapter = build_role(cls, sections, "adapter", width, backbone.dim)
+        return cls(encoder, adapter, backbone, text, **configured)
+
+    @classmethod
+    def check(cls, sections: Sections, **configured: Any) -> list[Problem]:
+        spec = class_of_role(cls, sections, "encoder").spec(**_configured(sections, "encoder"))
+        stride = class_of_role(cls, sections, "adapter").stride_of(**_configured(sections, "adapter"))
+        if stride < 1 or spec.frame_rate / stride >= 1:
+            return []
+        rate = spec.frame_rate / stride
+        return [
+            Problem(
+                f"a stride of {stride} over {spec.frame_rate:g} frames/s leaves {rate:.2g} embeddings/s, too few "
+                f"to carry speech; it should be at most {int(spec.frame_rate)}.",
+                path="adapter.stride",
+                value=stride,
+            )
+        ]
+
+    @property
+    def sample_rate(self) -> int:
+        return self.encoder.sample_rate
+
+    def cached_encoder(self) -> nn.Module | None:
+        trained = any(parameter.requires_grad for parameter in self.encoder.parameters())
+        return None if trained else self.encoder
+
+    def state(self) -> dict[str, Any]:
+        return {"text": dict(self.text.state())}
+
+    def training_loss(self, batch: Mapping[str, Any]) -> Loss:
+        heard, lengths = self._hear(batch)
+        ids = [self.text.encode(text) for text in batch["texts"]]
+        counts = lengths.tolist()
+        packed = pack([layout.transcript(self.vocabulary, n, row) for n, row in zip(counts, ids, strict=True)])
+        loss, units = self.model.loss(packed, flatten(heard, lengths))
+        parts = {"next_token": float(loss.detach())}
+        if self.ctc is not None:
+            ctc = self._ctc_loss(heard, lengths, ids)
+            parts["ctc"] = float(ctc.detach())
+            loss = loss + self.ctc_weight * ctc
+        return Loss(loss, units, parts)
+
+    @torch.inference_mode()
+    def predict(self, batch: Mapping[str, Any]) -> list[str]:
+        heard, lengths = self._hear(batch)
+        packed = pack([layout.prompt(self.vocabulary, n) for n in lengths.tolist()])
+        prompts = self.model.prompts(packed, flatten(heard, lengths))
+        rate = self.encoder.frame_rate / self.model.adapter.stride
+        longest = [max(8, round(n / rate * self.tokens_per_second)) for n in lengths.tolist()]
+        end = self.vocabulary.control("end")
+        text_ids = [*self.vocabulary.block("text").range, end]
+        made = generate(
+            self.model.backbone,
+            prompts,
+            DecodeSettings(max_new_tokens=max(longest), stop_ids=(end,)),
+            grammar=only(text_ids, self.vocabulary.size),
+        )
+        return [self.text.decode([i for i in row if i != end]) for row in made.tokens]
+
+    def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]] | None:
+        if self.ctc is None:
+            return None
+        with torch.inference_mode():
+            heard, lengths = self._hear(batch)
+            log_probs = self.ctc(heard).log_softmax(-1)
+        rate = self.encoder.frame_rate / self.model.adapter.stride
+        rows = zip(log_probs, lengths.tolist(), outputs, strict=True)
+        return [self._times(row[:n], output, rate) for row, n, output in rows]
+
+    def _times(self, log_probs: Tensor, output: str, rate: float) -> list[tuple[str, float, float]]:
+        ids = self.text.encode(output)
+        path = ctc_path(log_probs, [i + 1 for i in ids])
+        pairs = zip(ids, path, strict=False)
+        return [(self.text.decode([i]), first / rate, (last + 1) / rate) for i, (first, last) in pairs]
+
+    def _hear(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        if "frames" in batch:
+            frames, lengths = batch["frames"].float(), batch["frame_lengths"]
+        else:
+            frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
+        return self.model.adapter(frames, lengths)
+
+    def _ctc_loss(self, heard: Tensor, lengths: Tensor, ids: Sequence[Sequence[int]]) -> Tensor:
+        log_probs = self.ctc(heard).float().log_softmax(-1).transpose(0, 1)
+        targets = torch.tensor([i + 1 for row in ids for i in row], device=heard.device)
+        counts = torch.tensor([len(row) for row in ids])
+        return functional.ctc_loss(log_probs, targets, lengths, counts, zero_infinity=True)
+
+
+def _configured(sections: Sections, role: str) -> dict[str, Any]:
+    return {key: value for key, value in sections[role].items() if key != "name"}
