@@ -25,10 +25,16 @@ def stentor_kinds(registry: Registry) -> None:
     registry.kind("normaliser", f"{_INTERFACES}.normaliser:Normaliser", "text to the form in which scoring compares it")
     registry.kind("task", f"{_INTERFACES}.task:Task", "layout, objective and grammar on top of a model")
     registry.kind("voice", f"{_INTERFACES}.voice:Voice", "text to synthetic speech, as a teacher")
+    registry.kind("weights", f"{_INTERFACES}.weights:WeightPackage", "an installed package of pretrained weights")
 
 
 @hookimpl
 def stentor_register(registry: Registry) -> None:
+    registry.voice("espeak", "stentor.data.voices.espeak:Espeak")
+    registry.voice("flite", "stentor.data.voices.flite:Flite")
+    registry.voice("hibari", "stentor.data.voices.hibari:HibariVoice")
+    registry.voice("piper", "stentor.data.voices.piper:PiperVoice")
+    registry.corpus("commands", "stentor.data.corpora.commands:Commands")
     registry.metric("wer", "stentor.evaluate.metrics:WordErrorRate")
     registry.metric("cer", "stentor.evaluate.metrics:CharacterErrorRate")
     registry.normaliser("english", "stentor.evaluate.normalisers:English")
@@ -37,6 +43,7 @@ def stentor_register(registry: Registry) -> None:
     registry.tokenizer("characters", "stentor.sequence.tokenizers:Characters")
     registry.tokenizer("bytes", "stentor.sequence.tokenizers:Bytes")
     registry.tokenizer("bpe", "stentor.sequence.tokenizers:BytePairs")
+    registry.backbone("causal-lm", "stentor.model.causal_lm:CausalLM")
     registry.adapter("linear", "stentor.model.adapters:Linear")
     registry.adapter("stack", "stentor.model.adapters:Stack")
     registry.adapter("convolution", "stentor.model.adapters:Convolution")

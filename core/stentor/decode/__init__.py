@@ -1,0 +1,1 @@
+"""The generation engine: prefill once, then cached steps; sampling, grammars, stop conditions, callbacks."""

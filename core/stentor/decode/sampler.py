@@ -1,0 +1,59 @@
+"""Chooses each row's next token from its logits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from stentor.decode.settings import GenerationSettings
+
+
+class Sampler:
+    """Greedy or random choice of tokens, one independent random stream per row.
+
+    A row draws one uniform number per token and inverts the cumulative distribution with it, so that its choice depends
+    on neither the other rows of the batch nor the device.
+    """
+
+    def __init__(self, settings: GenerationSettings, rows: int) -> None:
+        self.settings = settings
+        self.streams = [random.Random(settings.seed + row) for row in range(rows)]
+
+    def choose(self, logits: Tensor, rows: Sequence[int], history: Sequence[Sequence[int]]) -> Tensor:
+        """Next tokens int64 [B].
+
+        Args:
+            logits: float [B, V], -inf where the grammar forbids a token.
+            rows: which request each row of `logits` belongs to.
+            history: tokens generated so far by each request.
+        """
+        if self.settings.repetition_penalty != 1:
+            logits = self._penalised(logits, [history[row] for row in rows])
+        if self.settings.temperature == 0:
+            return logits.argmax(-1)
+        return self._sampled(logits, rows)
+
+    def _penalised(self, logits: Tensor, history: Sequence[Sequence[int]]) -> Tensor:
+        logits = logits.clone()
+        for row, tokens in zip(logits, history, strict=True):
+            seen = torch.tensor(sorted(set(tokens)), dtype=torch.long, device=logits.device)
+            penalty = self.settings.repetition_penalty
+            row[seen] = torch.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
+        return logits
+
+    def _sampled(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
+        settings, size = self.settings, logits.shape[-1]
+        kept = min(settings.top_k or size, size)
+        best, ids = torch.topk(logits.double() / settings.temperature, kept)
+        probabilities = best.softmax(-1)
+        total = probabilities.cumsum(-1)
+        # a token stays while those before it have not yet gathered top_p
+        probabilities = probabilities.masked_fill(total - probabilities >= settings.top_p, 0)
+        total = probabilities.cumsum(-1)
+        drawn = torch.tensor([self.streams[row].random() for row in rows], dtype=total.dtype, device=total.device)
+        index = torch.searchsorted(total, (drawn * total[:, -1])[:, None], right=True)
+        last = (probabilities > 0).sum(-1, keepdim=True) - 1
+        return ids.gather(-1, torch.minimum(index, last))[:, 0]

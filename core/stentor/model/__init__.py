@@ -1,0 +1,1 @@
+"""Models: the SpeechLM, its backbones, caches, masks and layer taps."""
