@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stentor.decode import DecodeSettings, generate
+from stentor.decode import GenerationSettings, generate
 from stentor.errors import Problem
 from stentor.interfaces.adapter import Adapter
 from stentor.interfaces.backbone import Backbone
@@ -134,8 +134,8 @@ class SpeechLMTask(Task):
         made = generate(
             self.model.backbone,
             prompts,
-            DecodeSettings(max_new_tokens=max(longest), stop_ids=(end,)),
-            grammar=only(text_ids, self.vocabulary.size),
+            GenerationSettings(max_new_tokens=max(longest), stop_ids=(end,)),
+            grammar=only(self.vocabulary.size, text_ids),
         )
         return [self.text.decode([i for i in row if i != end]) for row in made.tokens]
 
