@@ -52,3 +52,8 @@ def stentor_register(registry: Registry) -> None:
 @hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("list", "stentor.cli.list", "what is installed, from which plugin")
+    verbs.add("evaluate", "stentor.cli.evaluate", "score a run, or an embedded recogniser, on named sets")
+    verbs.add("report", "stentor.cli.report", "one HTML file about a run: curves, error rates, the worst utterances")
+    verbs.add("ablate", "stentor.cli.ablate", "run a grid of choices and compare them in one report")
+    verbs.add("check", "stentor.cli.check", "run the contract of a component")
+    verbs.add("plugin", "stentor.cli.plugin", "write a new plugin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass
@@ -20,6 +21,8 @@ class EvaluateSettings:
         batch_size: most utterances decoded together.
         batch_seconds: most audio decoded together, padding included (s).
         threads: torch threads while decoding, stated with the real-time factor; 0 leaves the number as it is.
+        device: where to decode; ``auto`` is the accelerator if there is one.
+        aligned: how many of the worst utterances are aligned in time for the report, where the task can.
     """
 
     sets: dict[str, str] = field(default_factory=dict)
@@ -32,11 +35,13 @@ class EvaluateSettings:
     batch_size: int = 16
     batch_seconds: float = 60.0
     threads: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    aligned: int = 12
 
     def __post_init__(self) -> None:
         if self.bootstrap < 100:
             raise ValueError("bootstrap must be at least 100 resamples")
         if not 0.5 <= self.confidence < 1:
             raise ValueError("confidence must lie in [0.5, 1), e.g. 0.95")
-        if self.batch_size < 1 or self.batch_seconds <= 0 or self.threads < 0:
-            raise ValueError("batch_size and batch_seconds must be positive and threads not negative")
+        if self.batch_size < 1 or self.batch_seconds <= 0 or min(self.threads, self.aligned) < 0:
+            raise ValueError("batch_size and batch_seconds must be positive and threads and aligned not negative")

@@ -1,0 +1,84 @@
+"""``stentor evaluate RUN [SET=MANIFEST ...]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stentor.errors import StentorError
+
+if TYPE_CHECKING:
+    from stentor.evaluate.runner import Subject
+    from stentor.evaluate.settings import EvaluateSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="RUN | SET=MANIFEST | evaluate.KEY=VALUE",
+        help="a run folder; sets to score in place of the recipe's; settings to change",
+    )
+    parser.add_argument("--sets", default="", help="score only these sets, e.g. heldout-voice,real")
+    parser.add_argument("--recogniser", default="", help="score an embedded recogniser in place of a run")
+    parser.add_argument("--output", type=Path, help="where the results go; default: the run folder")
+    parser.add_argument("--fresh", action="store_true", help="decode again what has been decoded before")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    folders = [word for word in arguments.words if "=" not in word]
+    pairs = dict(word.split("=", 1) for word in arguments.words if "=" in word)
+    if bool(arguments.recogniser) == bool(folders) or len(folders) > 1:
+        raise StentorError("name one run folder, or a recogniser with --recogniser NAME.")
+    changes = {key: value for key, value in pairs.items() if key.startswith("evaluate.")}
+    given = {key: value for key, value in pairs.items() if key not in changes}
+    subject, settings = (
+        _recogniser(arguments, changes) if arguments.recogniser else _run(folders[0], arguments, changes)
+    )
+    wanted = [name.strip() for name in arguments.sets.split(",") if name.strip()]
+    return _evaluate(subject, settings, given, wanted, fresh=arguments.fresh)
+
+
+def _run(folder: str, arguments: argparse.Namespace, changes: dict[str, str]) -> tuple[Subject, EvaluateSettings]:
+    from stentor.evaluate.subjects import of_run
+
+    return of_run(Path(folder), arguments.output, changes)
+
+
+def _recogniser(arguments: argparse.Namespace, changes: dict[str, str]) -> tuple[Subject, EvaluateSettings]:
+    from stentor.evaluate.subjects import of_recogniser
+
+    return of_recogniser(arguments.recogniser, arguments.output, changes)
+
+
+def _evaluate(
+    subject: Subject, settings: EvaluateSettings, given: dict[str, str], wanted: list[str], *, fresh: bool
+) -> int:
+    from stentor.evaluate.runner import choose_sets, evaluate_set
+
+    results: list[dict[str, Any]] = []
+    for name, path in choose_sets(settings, given, wanted).items():
+        if not Path(path).is_file():
+            print(f"{name}: skipped, its manifest '{path}' does not exist", file=sys.stderr)
+            continue
+        results.append(evaluate_set(subject, name, path, settings, fresh=fresh))
+    if not results:
+        raise StentorError("no set could be scored: none of the manifests exists; make them with 'stentor prepare'.")
+    _print(results, subject.folder / "evaluation")
+    return 0
+
+
+def _print(results: Sequence[dict[str, Any]], folder: Path) -> None:
+    from stentor.evaluate.table import footnotes, table, verdicts
+
+    print(table(results))
+    for line in (line for result in results for line in verdicts(result)):
+        print(line)
+    print("\n".join(footnotes(results)))
+    failed = sum(result["failed"] for result in results)
+    if failed:
+        print(f"The model failed on {failed} utterances, scored as empty; the reasons are in {folder}.")
+    print(f"Results: {folder}")

@@ -1,0 +1,172 @@
+"""Evaluates a model on named sets and writes ``evaluation/SET.json`` for each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stentor import __version__
+from stentor.data import manifest
+from stentor.data.utterance import Utterance
+from stentor.errors import StentorError
+from stentor.evaluate import machine
+from stentor.evaluate.decoding import Predictor, batch_of, decode, read
+from stentor.evaluate.journal import Journal, Row
+from stentor.evaluate.scoring import build_metrics, score, worst
+from stentor.evaluate.settings import EvaluateSettings
+
+Result = dict[str, Any]
+
+
+@dataclass
+class Subject:
+    """What is evaluated.
+
+    Attributes:
+        predictor: the model.
+        folder: results go to its ``evaluation`` folder.
+        recipe: what to call it in results.
+        metrics: metrics to use where the settings name none.
+        identity: plain data that decides its outputs beside its weights: configuration, provenance.
+    """
+
+    predictor: Predictor
+    folder: Path
+    recipe: str
+    metrics: tuple[str, ...] = ("wer", "cer")
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+
+def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSettings, *, fresh: bool = False) -> Result:
+    """Decode, score and write one set; utterances that the same model has decoded before are taken over.
+
+    Args:
+        subject: the model.
+        name: of the set.
+        path: its manifest.
+        settings: metrics, intervals, batching.
+        fresh: decode everything again.
+
+    Raises:
+        StentorError: when the manifest cannot be used at all or the result cannot be written.
+    """
+    device = _place(subject.predictor, settings)
+    bad: list[dict[str, str]] = []
+    utterances = manifest.load(
+        path, report=lambda rows: bad.extend({"where": row.where, "reason": row.reason} for row in rows)
+    )
+    metrics = build_metrics(settings.metrics or subject.metrics, settings.normaliser)
+    journal = Journal(subject.folder / "evaluation", name, _fingerprint(subject, path))
+    rows = decode(subject.predictor, utterances, journal, settings, device, fresh=fresh)
+    result: Result = {
+        "set": name,
+        "manifest": str(path),
+        "recipe": subject.recipe,
+        "metrics": score(rows, metrics, settings, settings.targets.get(name, {})),
+        "normaliser": settings.normaliser,
+        **_costs(rows, device),
+        "bad_rows": bad,
+        "machine": machine.describe(device),
+    }
+    _align(subject.predictor, rows, utterances, next(iter(metrics)), settings, device)
+    result["utterances"] = rows
+    journal.close(result)
+    return result
+
+
+def _place(predictor: Predictor, settings: EvaluateSettings) -> torch.device:
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = machine.choose_device(settings.device)
+    if isinstance(predictor, nn.Module):
+        predictor.to(device).eval()
+        return device
+    return torch.device("cpu")
+
+
+def _costs(rows: list[Row], device: torch.device) -> Result:
+    """Sizes, times and memory; the real-time factor counts the model alone, without reading files."""
+    scored = [row for row in rows if "unscored" not in row]
+    audio = sum(row["duration"] for row in scored)
+    processor, wall = (sum(row[key] for row in scored) for key in ("seconds", "wall_seconds"))
+    return {
+        "count": len(scored),
+        "unscored": len(rows) - len(scored),
+        "failed": sum("failure" in row for row in scored),
+        "hours": audio / 3600,
+        "rtf": processor / audio if audio else None,
+        "rtf_wall": wall / audio if audio else None,
+        "rtf_means": "processor seconds of the model over seconds of audio (rtf_wall: elapsed seconds)",
+        "peak_memory_mb": machine.peak_memory_mb(),
+        **({"peak_device_memory_mb": torch.cuda.max_memory_allocated(device) / 1e6} if device.type == "cuda" else {}),
+    }
+
+
+def _align(
+    predictor: Predictor,
+    rows: list[Row],
+    utterances: list[Utterance],
+    metric: str,
+    settings: EvaluateSettings,
+    device: torch.device,
+) -> None:
+    """Put token times into the rows that a report will show."""
+    found = {utterance.id: utterance for utterance in utterances}
+    for row in worst(rows, metric, settings.aligned):
+        if "alignment" in row or "failure" in row:
+            continue
+        utterance = found[row["id"]]
+        batch = batch_of([utterance], [read(utterance, predictor.sample_rate)], device)
+        try:
+            times = predictor.align(batch, [row["output"]])
+        except Exception as cause:  # an alignment is an extra of the report: the evaluation stands without it
+            warnings.warn(f"no alignment for '{utterance.id}': {type(cause).__name__}: {cause}", stacklevel=2)
+            continue
+        if times is None:
+            return
+        row["alignment"] = [list(token) for token in times[0]]
+
+
+def _fingerprint(subject: Subject, path: str) -> dict[str, str]:
+    told = json.dumps([subject.recipe, subject.identity], sort_keys=True, default=str)
+    return {
+        "weights": _weights(subject.predictor),
+        "identity": hashlib.sha256(told.encode()).hexdigest(),
+        "manifest": manifest.fingerprint(path),
+        "stentor": __version__,
+    }
+
+
+def _weights(predictor: Predictor) -> str:
+    """SHA-256 over the names and bytes of all tensors; empty for a model that is no module."""
+    if not isinstance(predictor, nn.Module):
+        return ""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(predictor.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def choose_sets(settings: EvaluateSettings, given: Mapping[str, str], wanted: list[str]) -> dict[str, str]:
+    """Set name -> manifest: those given by hand, else those of the recipe; `wanted` picks among both.
+
+    Raises:
+        StentorError: when there is no such set, or none at all.
+    """
+    known = {**settings.sets, **given}
+    for name in wanted:
+        if name not in known:
+            raise StentorError(f"there is no set '{name}'.", path="--sets", value=name, options=sorted(known))
+    chosen = {name: known[name] for name in wanted} if wanted else dict(given or settings.sets)
+    if not chosen:
+        raise StentorError("the recipe names no sets; give one as NAME=MANIFEST.", path="evaluate.sets")
+    return chosen
