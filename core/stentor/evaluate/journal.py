@@ -51,7 +51,8 @@ class Journal:
 
     def open(self, *, fresh: bool = False) -> dict[str, Row]:
         """What is there already, by utterance id, from the finished result or the partial one; nothing if `fresh`."""
-        self.rows = {} if fresh else {row["id"]: row for row in self._partial() or self._finished()}
+        kept = [] if fresh else self._partial() or self._finished()
+        self.rows = {row["id"]: row for row in kept if "unscored" not in row and "failure" not in row}
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as temporary:

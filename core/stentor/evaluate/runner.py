@@ -76,7 +76,8 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
         "bad_rows": bad,
         "machine": machine.describe(device),
     }
-    _align(subject.predictor, rows, utterances, next(iter(metrics)), settings, device)
+    found = {utterance.id: utterance for utterance in utterances}
+    _align(subject.predictor, worst(rows, next(iter(metrics)), settings.aligned), found, device)
     result["utterances"] = rows
     journal.close(result)
     return result
@@ -110,17 +111,9 @@ def _costs(rows: list[Row], device: torch.device) -> Result:
     }
 
 
-def _align(
-    predictor: Predictor,
-    rows: list[Row],
-    utterances: list[Utterance],
-    metric: str,
-    settings: EvaluateSettings,
-    device: torch.device,
-) -> None:
+def _align(predictor: Predictor, rows: list[Row], found: Mapping[str, Utterance], device: torch.device) -> None:
     """Put token times into the rows that a report will show."""
-    found = {utterance.id: utterance for utterance in utterances}
-    for row in worst(rows, metric, settings.aligned):
+    for row in rows:
         if "alignment" in row or "failure" in row:
             continue
         utterance = found[row["id"]]

@@ -47,8 +47,8 @@ def path(tmp_path):
     for index, text in enumerate(TEXTS):
         seconds, file = 0.5 + 0.25 * index, tmp_path / f"{index}.wav"
         audio.write(file, np.sin(np.arange(int(seconds * 16000)) / 20).astype(np.float32) * 0.1, 16000)
-        rows.append(Utterance(f"u{index}", str(file), seconds, 16000, text=text, speaker="eve", frames=int(seconds * 16000),
-                              custom={"synthetic": True}))  # fmt: skip
+        told = {"text": text, "speaker": "eve", "custom": {"synthetic": True}}
+        rows.append(Utterance(f"u{index}", str(file), seconds, 16000, frames=int(seconds * 16000), **told))
     manifest.save(tmp_path / "set.jsonl.gz", rows)
     return tmp_path / "set.jsonl.gz"
 
