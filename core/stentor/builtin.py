@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from stentor.registry import Registry, Verbs
 
 _INTERFACES = "stentor.interfaces"
+_CORPORA = "stentor.data.corpora"
 
 
 @hookimpl
@@ -34,6 +35,7 @@ def stentor_register(registry: Registry) -> None:
     registry.voice("flite", "stentor.data.voices.flite:Flite")
     registry.voice("hibari", "stentor.data.voices.hibari:HibariVoice")
     registry.voice("piper", "stentor.data.voices.piper:PiperVoice")
+    registry.corpus("folder", f"{_CORPORA}.folder:Folder")
     registry.corpus("commands", "stentor.data.corpora.commands:Commands")
     registry.metric("wer", "stentor.evaluate.metrics:WordErrorRate")
     registry.metric("cer", "stentor.evaluate.metrics:CharacterErrorRate")
@@ -52,6 +54,7 @@ def stentor_register(registry: Registry) -> None:
 @hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("list", "stentor.cli.list", "what is installed, from which plugin")
+    verbs.add("prepare", "stentor.cli.prepare", "build or import a corpus: check every item, write manifests")
     verbs.add("evaluate", "stentor.cli.evaluate", "score a run, or an embedded recogniser, on named sets")
     verbs.add("report", "stentor.cli.report", "one HTML file about a run: curves, error rates, the worst utterances")
     verbs.add("ablate", "stentor.cli.ablate", "run a grid of choices and compare them in one report")

@@ -42,7 +42,15 @@ def _dispatch(words: list[str]) -> int:
     module = importlib.import_module(verb.module)
     parser = argparse.ArgumentParser(prog=f"stentor {verb.name}", description=verb.help)
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(words[1:])) or 0)
+    return int(module.run(_parse(parser, words[1:])) or 0)
+
+
+def _parse(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """Options may stand anywhere among the words, as in ``prepare folder SOURCE -o FOLDER speaker=folder``."""
+    try:
+        return parser.parse_intermixed_args(words)
+    except TypeError:  # argparse refuses it to parsers that have sub-commands
+        return parser.parse_args(words)
 
 
 def _overview() -> str:

@@ -26,6 +26,8 @@ SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64"}
 )
 """What an audio file is called; its content decides how it is read."""
+TOLERANCE = 0.1
+"""How far declared and decoded lengths may differ (s) before the file counts as damaged."""
 _PIECE = 8192
 
 
@@ -88,7 +90,7 @@ def read(
         StentorError: for a file that is missing, not audio, too short, or holds NaN or infinite samples.
     """
     with _opened(path) as file:
-        pieces = list(_pieces(file, path, start, duration, channel))
+        pieces = list(_Stretch(file, path, start, duration, channel).told())
         rate = file.samplerate
     samples = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
     if len(samples) < (MIN_SECONDS * rate if duration is None else 1):
@@ -97,6 +99,27 @@ def read(
         return samples
     stream = Resampler(rate, sample_rate)
     return np.concatenate([stream.push(samples), stream.flush()])
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What decoding a stretch brought: frames decoded, whether the file is damaged, the loudest sample."""
+
+    frames: int
+    damaged: bool
+    peak: float
+
+
+def scan(path: str | Path, start: float = 0.0, duration: float | None = None, channel: int | None = None) -> Scan:
+    """Decode a stretch without keeping it, to see that it can be decoded.
+
+    Raises:
+        StentorError: as `read` does; a damaged file is no error here but is told.
+    """
+    with _opened(path) as file:
+        stretch = _Stretch(file, path, start, duration, channel)
+        peak = max((float(np.abs(piece).max()) for piece in stretch), default=0.0)
+        return Scan(stretch.frames, stretch.damaged, peak)
 
 
 def blocks(
@@ -127,7 +150,7 @@ def blocks(
         rate = sample_rate or file.samplerate
         size, hop = round(seconds * rate), round(seconds * rate) - round(overlap * rate)
         held, count, repeated, total = [np.zeros(0, dtype=np.float32)], 0, 0, 0
-        for piece in _resampled(_pieces(file, path, 0.0, None, channel), Resampler(file.samplerate, rate)):
+        for piece in _resampled(_Stretch(file, path, 0.0, None, channel).told(), Resampler(file.samplerate, rate)):
             held.append(piece)
             count, total = count + len(piece), total + len(piece)
             while count >= size:
@@ -177,31 +200,51 @@ def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
         yield file
 
 
-def _pieces(
-    file: soundfile.SoundFile, path: str | Path, start: float, duration: float | None, channel: int | None
-) -> Iterator[Samples]:
-    """Mono stretches of the file as they are decoded; stops with a warning where it is damaged."""
-    _check_channel(file, path, channel)
-    left = None if duration is None else round(duration * file.samplerate)
-    _seek(file, path, round(start * file.samplerate))
-    wanted = left if left is not None else max(0, file.frames - file.tell())
-    got, damaged = 0, not start and duration is None and breaks_off(Path(path), file.format)
-    floating = file.subtype in ("FLOAT", "DOUBLE")
-    while left is None or left > 0:
-        try:
-            piece = file.read(_PIECE if left is None else min(_PIECE, left), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
-            damaged = True
-            break
-        if not len(piece):
-            break
-        if floating and not np.isfinite(piece).all():
-            raise StentorError("it holds samples that are not numbers (NaN or infinite).", path=str(path))
-        got, left = got + len(piece), None if left is None else left - len(piece)
-        yield _mono(piece, channel)
-    if damaged or got < wanted - 0.1 * file.samplerate:
-        told = f"{path}: the file breaks off or is damaged; {got / file.samplerate:.2f} s could be read and are used."
-        warnings.warn(DamagedAudio(told), stacklevel=3)
+class _Stretch:
+    """Decodes a stretch of an open file, piece by piece, as mono; afterwards it knows how that went.
+
+    Attributes:
+        frames: how many samples came out.
+        damaged: whether the file breaks off or cannot be decoded further.
+    """
+
+    def __init__(self, file: soundfile.SoundFile, path: str | Path, start: float, duration: float | None,
+                 channel: int | None) -> None:  # fmt: skip
+        if channel is not None and not 0 <= channel < file.channels:
+            raise StentorError(f"there is no channel {channel}; the file has {file.channels}.", path=str(path))
+        self._file, self._path, self._channel = file, path, channel
+        _seek(file, path, round(start * file.samplerate))
+        there = max(0, file.frames - file.tell())
+        self._left = None if duration is None else round(duration * file.samplerate)
+        self.expected = there if self._left is None else min(self._left, there)
+        self.frames = 0
+        whole = not start and duration is None
+        self.damaged = whole and breaks_off(Path(path), file.format)
+
+    def __iter__(self) -> Iterator[Samples]:
+        floating = self._file.subtype in ("FLOAT", "DOUBLE")
+        while self._left is None or self._left > self.frames:
+            wanted = _PIECE if self._left is None else min(_PIECE, self._left - self.frames)
+            try:
+                piece = self._file.read(wanted, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError:
+                self.damaged = True
+                break
+            if not len(piece):
+                break
+            if floating and not np.isfinite(piece).all():
+                raise StentorError("it holds samples that are not numbers (NaN or infinite).", path=str(self._path))
+            self.frames += len(piece)
+            yield _mono(piece, self._channel)
+        self.damaged = self.damaged or self.frames < self.expected - TOLERANCE * self._file.samplerate
+
+    def told(self) -> Iterator[Samples]:
+        """The same, with a warning at the end when the file is damaged."""
+        yield from self
+        if self.damaged:
+            seconds = self.frames / self._file.samplerate
+            told = f"{self._path}: the file breaks off or is damaged; the {seconds:.2f} s that can be read are used."
+            warnings.warn(DamagedAudio(told), stacklevel=3)
 
 
 def _mono(piece: NDArray[np.float32], channel: int | None) -> Samples:
@@ -210,11 +253,6 @@ def _mono(piece: NDArray[np.float32], channel: int | None) -> Samples:
     if channel is not None:
         return np.ascontiguousarray(piece[:, channel])
     return piece.mean(axis=1, dtype=np.float32)
-
-
-def _check_channel(file: soundfile.SoundFile, path: str | Path, channel: int | None) -> None:
-    if channel is not None and not 0 <= channel < file.channels:
-        raise StentorError(f"there is no channel {channel}; the file has {file.channels}.", path=str(path))
 
 
 def _seek(file: soundfile.SoundFile, path: str | Path, position: int) -> None:

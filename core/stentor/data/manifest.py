@@ -9,6 +9,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -118,19 +119,24 @@ class Writer:
         with writing(self.path):
             self._file.write(line.encode() + b"\n")
 
+    def close(self) -> None:
+        """Bring everything to the disk; the name still waits for the end of the ``with`` block."""
+        with writing(self.path):
+            self._file.close()
+            self._raw.close()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with writing(self.path):
-                self._file.close()
-                self._raw.close()
+            self.close()
         except StentorError as failed:
+            if error is None:
+                kind, error, trace = type(failed), failed, failed.__traceback__
+        with suppress(OSError):
             self._raw.close()
-            kind, error, trace = (kind, error, trace) if error else (type(failed), failed, failed.__traceback__)
-            self._replacing.__exit__(kind, error, trace)
-            raise
-        self._replacing.__exit__(kind, error, trace)
+        if not self._replacing.__exit__(kind, error, trace) and isinstance(error, StentorError):
+            raise error
 
 
 def save(path: str | Path, utterances: Iterable[Utterance]) -> None:

@@ -25,6 +25,7 @@ class Item:
         start: offset into the file (s).
         duration: length (s); None: to the end of the file.
         custom: further typed fields, kept in the cut's ``custom``.
+        channel: the one channel of the file that is meant; None: the average of all.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Item:
     start: float = 0.0
     duration: float | None = None
     custom: dict[str, Any] = field(default_factory=dict)
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
