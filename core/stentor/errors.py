@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+SHOWN_OPTIONS = 20
+"""A message lists at most so many options."""
+
 _UNSET: Any = object()
 
 
@@ -20,6 +23,7 @@ class Problem:
         value: the offending value, if there is one.
         options: what would have been accepted, if that is a short list.
         suggestion: the near match among the options, or a command that mends it.
+        source: the file and line where it was written, e.g. ``ctc.yaml:12``, or ``command line``; empty if unknown.
     """
 
     message: str
@@ -27,14 +31,21 @@ class Problem:
     value: Any = None
     options: tuple[str, ...] = ()
     suggestion: str | None = None
+    source: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.path}: {self.message}" if self.path else self.message
+        place = f"{self.path} ({self.source})" if self.path and self.source else self.path or self.source
+        text = f"{place}: {self.message}" if place else self.message
         if self.suggestion:
             text += f" Did you mean '{self.suggestion}'?" if self.suggestion in self.options else f" {self.suggestion}"
-        if self.options:
-            text += f" Options: {', '.join(self.options)}."
-        return text
+        return text + _listed(self.options)
+
+
+def _listed(options: tuple[str, ...]) -> str:
+    if not options:
+        return ""
+    more = f" and {len(options) - SHOWN_OPTIONS} more" if len(options) > SHOWN_OPTIONS else ""
+    return f" Options: {', '.join(options[:SHOWN_OPTIONS])}{more}."
 
 
 class StentorError(Exception):
@@ -86,8 +97,19 @@ def _rebuild(cls: type[StentorError], problems: tuple[Problem, ...]) -> StentorE
 
 
 def near_match(word: str, options: Iterable[str]) -> str | None:
-    """The option most like `word`, or None when nothing is near."""
-    choices = list(options)
-    lowered = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
+    """The option most like `word`, or None when nothing is near; case, ``-`` and ``_`` do not count.
+
+    An option ``asr/ctc`` is also near to ``ctc``.
+    """
+    choices = {_folded(option): option for option in options}
+    tails = {folded.rpartition("/")[2]: option for folded, option in choices.items()}
+    for table in (choices, tails):
+        # far longer words are never near, and comparing them would take long
+        found = difflib.get_close_matches(_folded(word[:200]), table, n=1, cutoff=0.6)
+        if found:
+            return table[found[0]]
+    return None
+
+
+def _folded(word: str) -> str:
+    return word.lower().replace("_", "-")
