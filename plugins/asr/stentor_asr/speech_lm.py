@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stentor.decode import GenerationSettings, generate
+from stentor.decode.engine import generate
+from stentor.decode.settings import GenerationSettings
 from stentor.errors import Problem
 from stentor.interfaces.adapter import Adapter
 from stentor.interfaces.backbone import Backbone

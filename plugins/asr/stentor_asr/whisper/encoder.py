@@ -12,10 +12,7 @@ from stentor.errors import StentorError
 from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor.model import weights as pretrained
 from stentor_asr.whisper.features import LogMel
-from stentor_asr.whisper.sizes import FRAME_SAMPLES, SAMPLE_RATE, WINDOW_SECONDS, config_of
-
-_WINDOW = WINDOW_SECONDS * SAMPLE_RATE
-_POSITIONS = _WINDOW // FRAME_SAMPLES
+from stentor_asr.whisper.sizes import FRAME_SAMPLES, POSITIONS, SAMPLE_RATE, WINDOW, config_of
 
 
 class WhisperEncoder(Encoder):
@@ -38,6 +35,8 @@ class WhisperEncoder(Encoder):
         from transformers.models.whisper import modeling_whisper
 
         self.weights, self.frozen = weights, frozen
+        spec = self.spec(weights=weights)
+        self.dim, self.frame_rate, self.sample_rate = spec.dim, spec.frame_rate, spec.sample_rate
         config = WhisperConfig(**config_of(weights))
         self.features = LogMel(config.num_mel_bins)
         self.network = modeling_whisper.WhisperEncoder(config)
@@ -69,40 +68,49 @@ class WhisperEncoder(Encoder):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             out_lengths = -(-lengths // FRAME_SAMPLES)
             audio = audio.masked_fill(torch.arange(audio.shape[1], device=audio.device) >= lengths[:, None], 0.0)
-            if audio.shape[1] <= _WINDOW:
+            if audio.shape[1] <= WINDOW:
                 return self._encode(audio, out_lengths), out_lengths
             return self._encode_long(audio, out_lengths), out_lengths
 
     def _encode_long(self, audio: Tensor, out_lengths: Tensor) -> Tensor:
-        count = -(-audio.shape[1] // _WINDOW)
-        audio = functional.pad(audio, (0, count * _WINDOW - audio.shape[1]))
-        frames = audio.new_zeros(audio.shape[0], count * _POSITIONS, self.network.config.d_model)
+        count = -(-audio.shape[1] // WINDOW)
+        audio = functional.pad(audio, (0, count * WINDOW - audio.shape[1]))
+        frames = audio.new_zeros(audio.shape[0], count * POSITIONS, self.network.config.d_model)
         for index in range(count):
-            valid = (out_lengths - index * _POSITIONS).clamp(0, _POSITIONS)
+            valid = (out_lengths - index * POSITIONS).clamp(0, POSITIONS)
             rows = valid.nonzero()[:, 0]
-            window = audio[rows, index * _WINDOW : (index + 1) * _WINDOW]
-            span = slice(index * _POSITIONS, index * _POSITIONS + int(valid.max()))
-            frames[rows, span] = self._encode(window, valid[rows])
+            if len(rows):
+                window = audio[rows, index * WINDOW : (index + 1) * WINDOW]
+                span = slice(index * POSITIONS, index * POSITIONS + int(valid.max()))
+                frames[rows, span] = self._encode(window, valid[rows])
         return frames[:, : int(out_lengths.max())]
 
     def _encode(self, audio: Tensor, lengths: Tensor) -> Tensor:
-        """Frames [B, T, D] of single windows [B, N], zero beyond `lengths` frames; T is the longest length."""
-        longest = int(lengths.max())
-        network = self.network
         # One mel frame more than the frames cover gives the last ones the context that a longer window would give them.
-        mel = self.features(audio, min(2 * longest + 1, 2 * _POSITIONS))
-        mel = functional.pad(mel, (1, 2 * longest + 1 - mel.shape[2]))
-        conv1, conv2 = network.conv1, network.conv2
-        hidden = functional.gelu(functional.conv1d(mel, conv1.weight, conv1.bias))
-        hidden = functional.gelu(functional.conv1d(functional.pad(hidden, (1, 0)), conv2.weight, conv2.bias, stride=2))
-        hidden = hidden.transpose(1, 2) + network.embed_positions.weight[:longest]
-        valid = torch.arange(longest, device=audio.device) < lengths[:, None]
-        packed, sizes = hidden[valid], lengths.tolist()
-        layers: Any = network.layers
-        for layer in layers:
-            packed = packed + _attend(layer.self_attn, layer.self_attn_layer_norm(packed), sizes)
-            packed = packed + layer.fc2(functional.gelu(layer.fc1(layer.final_layer_norm(packed))))
-        return torch.zeros_like(hidden).masked_scatter(valid[..., None], network.layer_norm(packed))
+        mel = self.features(audio, min(2 * int(lengths.max()) + 1, 2 * POSITIONS))
+        return encode(self.network, mel, lengths)
+
+
+def encode(network: Any, mel: Tensor, lengths: Tensor) -> Tensor:
+    """Frames [B, T, D] of log-mels, zero beyond `lengths`; bit for bit what each row gives alone.
+
+    Args:
+        network: ``transformers``' WhisperEncoder.
+        mel: float [B, bands, 2 T or 2 T + 1].
+        lengths: int64 [B], frames wanted of each row; T is the longest.
+    """
+    longest = int(lengths.max())
+    mel = functional.pad(mel, (1, 2 * longest + 1 - mel.shape[2]))
+    hidden = functional.gelu(functional.conv1d(mel, network.conv1.weight, network.conv1.bias))
+    hidden = functional.pad(hidden, (1, 0))
+    hidden = functional.gelu(functional.conv1d(hidden, network.conv2.weight, network.conv2.bias, stride=2))
+    hidden = hidden.transpose(1, 2) + network.embed_positions.weight[:longest]
+    valid = torch.arange(longest, device=mel.device) < lengths[:, None]
+    packed, sizes = hidden[valid], lengths.tolist()
+    for layer in network.layers:
+        packed = packed + _attend(layer.self_attn, layer.self_attn_layer_norm(packed), sizes)
+        packed = packed + layer.fc2(functional.gelu(layer.fc1(layer.final_layer_norm(packed))))
+    return torch.zeros_like(hidden).masked_scatter(valid[..., None], network.layer_norm(packed))
 
 
 def _attend(attention: Any, packed: Tensor, sizes: list[int]) -> Tensor:
