@@ -1,1 +1,1 @@
-"""Corpora: one module for each way in which people keep audio and text."""
+"""Corpora: where utterances come from, found on disk or made."""

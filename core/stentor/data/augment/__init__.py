@@ -1,0 +1,1 @@
+"""Augmentation of waveforms (numpy, before batching) and of frames (SpecAugment)."""

@@ -1,0 +1,1 @@
+"""Teacher voices: synthesis engines that make training and test audio, always labelled synthetic."""
