@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Each sets itself up; each is safe to run twice.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
@@ -26,8 +26,10 @@ setup: $(STAMP)
 
 # torch first and alone: with it in place no other package can pull another build of it.
 $(STAMP): constraints.txt core/pyproject.toml plugins/asr/pyproject.toml requirements-dev.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Stentor needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Stentor needs Python 3.11 or newer; say which with PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \
+	  || { echo "this Python cannot make a virtual environment (on Debian: apt install python3-venv)"; exit 1; }
 	@echo "== installing (about two minutes the first time)"
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
