@@ -79,7 +79,7 @@ class BucketingSampler:
         while start < count:
             most = min(int(budget / longest[start]) if longest[start] > 0 else limit, limit, count - start)
             sizes = range(1, most + 1)
-            start += max(1, bisect_right(sizes, budget, key=lambda size: longest[start + size - 1] * size))  # noqa: B023
+            start += max(1, bisect_right(sizes, budget, key=lambda size: longest[start + size - 1] * size))
             budget = self.budget
             cuts.append(start)
         return cuts[:-1]
@@ -87,9 +87,8 @@ class BucketingSampler:
     def _own(self, batches: int, random: np.random.Generator) -> Rows:
         """Indices of this rank's batches: neighbours in length are trained on side by side."""
         groups = -(-batches // self.world)
-        order = np.arange(groups * self.world) % batches
-        order = order.reshape(groups, self.world)
-        return (order[random.permutation(groups)] if self.shuffle else order)[:, self.rank]
+        order = np.arange(groups) * self.world + self.rank
+        return (order[random.permutation(groups)] if self.shuffle else order) % batches
 
     def __iter__(self) -> Iterator[Draw]:
         while True:

@@ -1,0 +1,44 @@
+"""From utterances and what was read of them to the batches that tasks take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stentor.data.utterance import Utterance
+
+
+def collate(utterances: Sequence[Utterance], read: Sequence[Tensor], *, frames: bool = False) -> dict[str, Any]:
+    """One batch.
+
+    Args:
+        utterances: its rows.
+        read: waveforms float [N_i], or encoder frames [T_i, D].
+        frames: whether `read` holds frames.
+
+    Returns:
+        ``ids``, ``texts``, ``speakers`` (list[str]), ``seconds`` (float, s of speech), and ``audio`` [B, N] with
+        ``audio_lengths`` [B], or ``frames`` [B, T, D] with ``frame_lengths`` [B]; zero-padded.
+    """
+    batch: dict[str, Any] = {
+        "ids": [utterance.id for utterance in utterances],
+        "texts": [utterance.text or "" for utterance in utterances],
+        "speakers": [utterance.speaker or "" for utterance in utterances],
+        "seconds": sum(utterance.duration for utterance in utterances),
+    }
+    name, lengths = ("frames", "frame_lengths") if frames else ("audio", "audio_lengths")
+    batch[name], batch[lengths] = pad(read)
+    return batch
+
+
+def pad(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows [N_i, ...] as one float32 tensor [B, max N_i, ...], zero-padded, and their lengths int64 [B]."""
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+    longest = int(lengths.max()) if len(rows) else 0
+    padded = torch.zeros(len(rows), longest, *(rows[0].shape[1:] if len(rows) else ()))
+    for place, row in zip(padded, rows, strict=True):
+        place[: len(row)] = row
+    return padded, lengths

@@ -1,0 +1,224 @@
+"""A run from beginning to end: `fit` begins one, `resume` goes on with it, `load` gives what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stentor.config import Recipe
+from stentor.data.atomic import replacing
+from stentor.errors import StentorError
+from stentor.train import checkpoint, parameters, randomness, tracking, weights
+from stentor.train.assembly import assemble
+from stentor.train.checkpoint import Checkpoint
+from stentor.train.environment import environment, fingerprints
+from stentor.train.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from stentor.data.utterance import Utterance
+    from stentor.interfaces.task import Task
+
+FIXED = "fixed.safetensors"
+
+
+def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
+    """Train a recipe from its beginning.
+
+    Args:
+        recipe: composed and checked.
+        folder: of the run; must not hold one already.
+        progress: whether to show bars.
+
+    Returns:
+        Whether the budget is spent; False when the run was asked to stop (Ctrl-C, SIGTERM) and can be resumed.
+
+    Raises:
+        StentorError: for bad data, a folder in use, or a loss that is not finite.
+    """
+    from stentor.train.batches import training_rows
+
+    folder = Path(folder)
+    if _first_process() and (folder / "config.yaml").exists():
+        raise StentorError("it holds a run already.", path=str(folder),
+                           suggestion=f"Go on with it: stentor train --resume {folder}")  # fmt: skip
+    rows = training_rows(recipe.settings("data"))
+    randomness.seed_all(recipe.seed)
+    task = assemble(recipe.config, texts=[row.text or "" for row in rows])
+    inventory, provenance = prepare(task, recipe.settings("train"))
+    if _first_process():
+        _write_folder(folder, recipe, task, inventory, provenance)
+    return _train(recipe, task, folder, inventory, rows=rows, progress=progress)
+
+
+def resume(folder: str | Path, *, progress: bool = True) -> bool:
+    """Go on with a run from its newest sound checkpoint; with a budget in steps, as if it had never stopped.
+
+    Returns:
+        Whether the budget is spent.
+
+    Raises:
+        StentorError: when the folder holds no run, or its manifests have changed since.
+    """
+    from stentor.train.batches import training_rows
+
+    folder = Path(folder)
+    recipe = _recipe(folder)
+    _check_data(folder, recipe)
+    checkpoint.sweep(folder / "checkpoints")
+    found = checkpoint.newest(folder / "checkpoints")
+    task, inventory = _rebuild(folder, recipe, found)
+    rows = training_rows(recipe.settings("data"))
+    return _train(recipe, task, folder, inventory, rows=rows, found=found, progress=progress)
+
+
+def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
+    """The recipe and the trained task of a run, in evaluation mode.
+
+    Args:
+        folder: of the run.
+        step: of the checkpoint; None takes the newest sound one.
+
+    Raises:
+        StentorError: when there is no such run or checkpoint, or pretrained weights are not those it was trained with.
+    """
+    folder = Path(folder)
+    recipe = _recipe(folder)
+    place = folder / "checkpoints"
+    found = checkpoint.newest(place) if step is None else checkpoint.read(place / f"step-{step:08d}")
+    if found is None:
+        raise StentorError("the run has no checkpoint yet.", path=str(folder))
+    task, _ = _rebuild(folder, recipe, found)
+    return recipe, task.eval()
+
+
+def prepare(task: Task, settings: TrainSettings) -> tuple[weights.Inventory, dict[str, dict[str, str]]]:
+    """Read pretrained weights, freeze, and sort out which tensors are kept how."""
+    provenance, pretrained = weights.load_pretrained(task)
+    parameters.freeze(task, settings.freeze)
+    return weights.take_stock(task, pretrained), provenance
+
+
+def _train(
+    recipe: Recipe,
+    task: Task,
+    folder: Path,
+    inventory: weights.Inventory,
+    *,
+    rows: list[Utterance],
+    found: Checkpoint | None = None,
+    progress: bool = True,
+) -> bool:
+    from stentor.train.after_step import AfterStep
+    from stentor.train.batches import Batches
+    from stentor.train.module import Training
+    from stentor.train.trainer import trainer_for
+    from stentor.train.validation import Validation
+
+    settings: TrainSettings = recipe.settings("train")
+    if not (settings.steps or settings.minutes):
+        raise StentorError("give a budget in train.steps or in train.minutes.", path="train.steps")
+    if found is not None and settings.steps and found.step >= settings.steps:
+        print(f"the run in {folder} has all its {settings.steps} steps", flush=True)
+        return True
+    batches = Batches(task, recipe.settings("data"), rows, _encoders(recipe, task), seed=recipe.seed, progress=progress)
+    module = Training(task, settings, seed=recipe.seed, checkpoint=found)
+    batches.next = module.next
+    first = _first_process()
+    trackers = _trackers(folder, settings, recipe, module.step) if first else []
+    after = AfterStep(
+        folder / "checkpoints",
+        settings,
+        inventory,
+        trackers,
+        Validation(batches, settings.valid_items, task.metrics),
+        progress=progress and first,
+    )
+    status = "failed"
+    try:
+        trainer_for(settings, after).fit(module, datamodule=batches)
+        status = "interrupted" if after.interrupted else "done"
+    finally:
+        for tracker in trackers:
+            tracker.close(status)
+    if after.interrupted and first:
+        print(f"interrupted at step {module.step}; go on with: stentor train --resume {folder}", flush=True)
+    return not after.interrupted
+
+
+def _trackers(folder: Path, settings: TrainSettings, recipe: Recipe, step: int) -> list[tracking.Tracker]:
+    tags = {"stentor.recipe": recipe.name, "stentor.folder": str(folder)}
+    return tracking.trackers(folder, settings, tracking.flat(recipe.config), tags, step=step)
+
+
+def _write_folder(
+    folder: Path, recipe: Recipe, task: Task, inventory: weights.Inventory, provenance: Mapping[str, Any]
+) -> None:
+    """Everything of the run folder that does not change while training; ``config.yaml`` last."""
+    sourced = weights.combined(weights.digests(task, inventory.sourced))
+    told = {"components": provenance, "frozen": {"tensors": list(inventory.sourced), "sha256": sourced}}
+    found = {
+        "environment.json": environment(),
+        "data.json": fingerprints(recipe.settings("data")),
+        "provenance.json": told,
+        "task.json": task.state(),
+    }
+    for name, value in found.items():
+        _write(folder / name, json.dumps(value, indent=1, ensure_ascii=False))
+    if inventory.fixed:
+        with replacing(folder / FIXED) as temporary:
+            weights.save(temporary, weights.tensors(task), inventory.fixed)
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    _write(folder / "config.yaml", recipe.to_yaml())
+
+
+def _rebuild(folder: Path, recipe: Recipe, found: Checkpoint | None) -> tuple[Task, weights.Inventory]:
+    """The task as it was at a checkpoint, or at the beginning of the run."""
+    randomness.seed_all(recipe.seed)
+    task = assemble(recipe.config, state=json.loads((folder / "task.json").read_text()))
+    inventory, _ = prepare(task, recipe.settings("train"))
+    frozen = json.loads((folder / "provenance.json").read_text())["frozen"]
+    sourced = weights.combined(weights.digests(task, inventory.sourced))
+    if frozen["sha256"] != sourced:
+        raise StentorError(
+            "the pretrained weights that it was trained with have changed: their hash differs from the one in "
+            "provenance.json.",
+            path=str(folder),
+            suggestion="Put back the source that provenance.json names.",
+        )
+    if inventory.fixed:
+        weights.restore(task, folder / FIXED, inventory.fixed)
+    if found is not None:
+        weights.restore(task, found.weights, inventory.changing)
+    return task, inventory
+
+
+def _recipe(folder: Path) -> Recipe:
+    if not (folder / "config.yaml").is_file():
+        raise StentorError("it holds no run (there is no config.yaml in it).", path=str(folder))
+    return Recipe.from_file(folder / "config.yaml")
+
+
+def _check_data(folder: Path, recipe: Recipe) -> None:
+    """Refuse to go on with other data than the run began with."""
+    then, now = json.loads((folder / "data.json").read_text()), fingerprints(recipe.settings("data"))
+    for name, known in then.items():
+        if now[name]["sha256"] != known["sha256"]:
+            raise StentorError("the manifest has changed since the run began; begin a new run, or put it back.",
+                               path=known["manifest"])  # fmt: skip
+
+
+def _encoders(recipe: Recipe, task: Task) -> dict[str, Any]:
+    return {role: recipe.config[role] for role, kind in task.roles.items() if kind == "encoder"}
+
+
+def _first_process() -> bool:
+    """Whether this is the process that writes: Lightning and torchrun number the others."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
