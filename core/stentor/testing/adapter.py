@@ -52,6 +52,8 @@ class AdapterContract(ModuleContract):
         """T frames give ceil(T / stride) embeddings, for every T."""
         adapter, stride = self.build(), self.component_class.stride_of(**self.config)
         self.demand(isinstance(stride, int) and stride >= 1, f"it declares stride {stride!r}.")
+        shown = getattr(adapter, "stride", None)
+        self.demand(shown == stride, f"stride_of() declares {stride}, the instance has stride = {shown}.")
         with torch.no_grad():
             for count in range(1, 2 * stride + 4):
                 output, lengths = adapter(gaussian(1, count, self.in_dim), torch.tensor([count]))

@@ -42,6 +42,13 @@ class EncoderContract(ModuleContract):
     def run(self, module: Any) -> Tensor:
         return torch.cat(self.encode(module, self.utterances()))
 
+    def test_declared_attributes(self) -> None:
+        """An instance has the `dim`, `frame_rate` and `sample_rate` that `spec` declares."""
+        encoder, spec = self.build(), self.spec
+        for name in ("dim", "frame_rate", "sample_rate"):
+            due, shown = getattr(spec, name), getattr(encoder, name, None)
+            self.demand(shown == due, f"spec() declares {name} = {due}, the instance has {shown}.")
+
     def test_declared_width(self) -> None:
         """Frames are as wide as `spec` says, and [B, T, dim]."""
         audio, lengths = padded(self.utterances())

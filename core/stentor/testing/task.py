@@ -38,10 +38,10 @@ class TaskContract(ModuleContract):
         return {role: self.sections.get(role) or {"name": registry().names(kind)[0]} for role, kind in roles.items()}
 
     def seeded(self, seed: int, **changes: Any) -> Any:
-        texts = changes.pop("texts", self.texts)
+        given = {"state": changes.pop("state")} if "state" in changes else {"texts": self.texts}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = self.component_class.assemble(self.filled(), texts, **{**self.config, **changes})
+            module = self.component_class.assemble(self.filled(), **given, **{**self.config, **changes})
         return module.eval()
 
     def batch(self, task: Any, rows: Sequence[int] | None = None) -> dict[str, Any]:
@@ -64,11 +64,17 @@ class TaskContract(ModuleContract):
 
     def test_builds_from_defaults(self) -> None:
         """It assembles with no configuration of its own."""
-        self.component_class.assemble(self.filled(), self.texts)
+        self.component_class.assemble(self.filled(), texts=self.texts)
 
     def test_builds_on_meta(self) -> None:
         """Nothing to check: a task is assembled from trained tokenizers; its components are checked themselves."""
         self.skip("components are checked themselves")
+
+    def test_moves_dtype(self) -> None:
+        """With weights in float64 the loss stays what it was; it may be summed in float32."""
+        with torch.no_grad():
+            double, single = self.run(self.build().to(torch.float64)), self.run(self.build())
+        self.agree(double.float(), single, "the loss with weights in float64 against float32")
 
     def test_unknown_option(self) -> None:
         """Its constructor names every option, so a misspelt one is a TypeError."""
@@ -128,14 +134,27 @@ class TaskContract(ModuleContract):
 
     @torch.no_grad()
     def test_state_round_trip(self) -> None:
-        """State through JSON and weights, into a task assembled without texts, give the same loss and outputs."""
+        """A task assembled from its JSON state, with its weights, gives the same loss and outputs."""
         task = self.build()
-        other = self.seeded(1, texts=None)
-        other.load_state(json.loads(json.dumps(task.state())))
+        other = self.seeded(1, state=json.loads(json.dumps(task.state())))
         other.load_state_dict(task.state_dict())
         self.agree(self.run(other), self.run(task), "the loss of a restored task against the original")
         batch = self.batch(task)
         self.demand(other.eval().predict(batch) == task.predict(batch), "a restored task gives other outputs.")
+
+    def test_alignment(self) -> None:
+        """Times of tokens, where it tells them, lie within the utterance and in order."""
+        task = self.build()
+        batch = self.batch(task)
+        told = task.align(batch, list(self.texts))
+        if told is None:
+            self.skip("it tells no times")
+        self.demand(len(told) == len(self.texts), f"{len(self.texts)} outputs get {len(told)} alignments.")
+        for row, samples in zip(told, batch["audio_lengths"].tolist(), strict=True):
+            times = [edge for _, start, end in row for edge in (start, end)]
+            fine = all(0 <= edge <= samples / task.sample_rate + 0.5 for edge in times)
+            starts = [start for _, start, _ in row]
+            self.demand(fine and starts == sorted(starts), f"an utterance of {samples} samples gets times {times[:6]}.")
 
     def test_state_dict_round_trip(self) -> None:
         """Weights load into a second task assembled from the same texts."""
