@@ -14,8 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
+from stentor.data import jsonl
 from stentor.data.atomic import replacing, writing
-from stentor.data.row import BadRow, build, parse
+from stentor.data.jsonl import BadRow
+from stentor.data.row import build, parse
 from stentor.data.utterance import Utterance
 from stentor.errors import Problem, StentorError
 from stentor.interfaces.corpus import Rejected
@@ -23,8 +25,6 @@ from stentor.interfaces.corpus import Rejected
 if TYPE_CHECKING:
     from lhotse import CutSet
     from lhotse.cut import Cut
-
-_LONGEST_LINE = 1 << 24
 
 
 class BadRows(UserWarning):
@@ -44,10 +44,10 @@ def rows(path: str | Path, *, check_audio: bool = True) -> Iterator[Utterance | 
     folder = os.path.dirname(os.path.abspath(path))
     seen: dict[str, int] = {}
     there: set[str] = set()
-    for number, line in _lines(path):
+    for number, line in jsonl.lines(path):
         where = f"{path}:{number}"
         try:
-            utterance = parse(_decoded(line), folder)
+            utterance = parse(jsonl.decoded(line), folder)
             if seen.setdefault(utterance.id, number) != number:
                 raise BadRow(f"duplicate id: '{utterance.id}' is on line {seen[utterance.id]} already")
             if check_audio and utterance.audio not in there:
@@ -158,7 +158,7 @@ def fingerprint(path: str | Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with _opened(path) as file:
+        with jsonl.opened(path) as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except (OSError, EOFError, zlib.error) as cause:
@@ -200,44 +200,3 @@ class _LazyCuts:
 
     def __iter__(self) -> Iterator[Any]:
         return (to_cut(row) for row in rows(self.path) if isinstance(row, Utterance))
-
-
-def _opened(path: str | Path) -> Any:
-    try:
-        file = open(path, "rb")  # noqa: SIM115 the caller closes it
-    except (OSError, ValueError) as cause:
-        raise StentorError(f"cannot open the manifest: {getattr(cause, 'strerror', cause)}.", path=str(path)) from cause
-    if file.peek(2)[:2] == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=file)
-    return file
-
-
-def _lines(path: str | Path) -> Iterator[tuple[int, bytes | BadRow]]:
-    """Numbered lines that are not blank; where the file itself breaks, a last `BadRow`."""
-    with _opened(path) as file:
-        number = 0
-        while True:
-            number += 1
-            try:
-                line = file.readline(_LONGEST_LINE)
-                overlong = len(line) == _LONGEST_LINE and not line.endswith(b"\n")
-                while overlong and line and not line.endswith(b"\n"):
-                    line = file.readline(_LONGEST_LINE)
-            except (OSError, EOFError, zlib.error) as cause:
-                yield number, BadRow(f"the file is damaged here and cannot be read on: {cause}")
-                return
-            if overlong:
-                yield number, BadRow(f"the line is longer than {_LONGEST_LINE >> 20} MiB")
-            elif not line:
-                return
-            elif line.strip():
-                yield number, line
-
-
-def _decoded(line: bytes | BadRow) -> Any:
-    if isinstance(line, BadRow):
-        raise line
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as cause:
-        raise BadRow(f"the line is not JSON: {cause}") from cause

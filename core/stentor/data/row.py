@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from stentor.data.jsonl import BadRow
 from stentor.data.utterance import Utterance
 from stentor.errors import near_match
 
@@ -21,10 +22,6 @@ _CUT = frozenset({"id", "start", "duration", "channel", "supervisions", "recordi
 _RECORDING = frozenset({"id", "sources", "sampling_rate", "num_samples", "duration", "channel_ids", "transforms"})
 _LABELS = {"text", "language", "speaker", "gender", "custom", "alignment"}
 _SUPERVISION = frozenset({"id", "recording_id", "start", "duration", "channel"} | _LABELS)
-
-
-class BadRow(Exception):
-    """Why one row cannot be used; never leaves the reader, which quarantines the row."""
 
 
 def parse(row: Any, folder: str) -> Utterance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import unicodedata
 from dataclasses import dataclass
@@ -45,23 +46,29 @@ def key(item: Item, decode: bool) -> str:
 
 def examine(item: Item, decode: bool) -> Examined:
     """Open, and unless told otherwise decode, the audio of an item."""
+    if not (math.isfinite(item.start) and math.isfinite(item.duration or 0)) or item.start < 0:
+        return Examined(_wrong(item))
     try:
         header = audio.info(item.audio)
         found = audio.scan(item.audio, item.start, item.duration, item.channel) if decode else None
     except StentorError as error:
         return Examined(error.problems[0].message.rstrip("."))
     rate, frames = header.sample_rate, header.frames
-    whole = item.duration is None and not item.start
-    if found and whole:
+    if found and item.duration is None and not item.start:
         frames = found.frames
     available = frames / rate - item.start
-    duration = available if item.duration is None else min(item.duration, available)
+    declared = available if item.duration is None else item.duration
+    duration = available if abs(declared - available) <= audio.TOLERANCE else declared
     fault = _fault(item, header, found, available) or (duration < audio.MIN_SECONDS and _too_short(duration)) or ""
     return Examined(fault, rate, header.channels, frames, duration, bool(found and found.peak < _SILENT))
 
 
 def _too_short(duration: float) -> str:
     return f"it is too short to use: {1000 * duration:.3g} ms"
+
+
+def _wrong(item: Item) -> str:
+    return f"wrong duration: it starts at {item.start:g} s and lasts {item.duration or 0:g} s"
 
 
 def _fault(item: Item, header: audio.AudioInfo, found: audio.Scan | None, available: float) -> str:
@@ -71,8 +78,8 @@ def _fault(item: Item, header: audio.AudioInfo, found: audio.Scan | None, availa
         wanted = header.duration - item.start if item.duration is None else item.duration
         read = found.frames / header.sample_rate
         return f"the file breaks off or is damaged: {read:.2f} s can be read, {wanted:.2f} s were expected"
-    if item.start < 0 or (item.duration is not None and item.duration <= 0):
-        return f"wrong duration: it starts at {item.start:g} s and lasts {item.duration or 0:g} s"
+    if item.duration is not None and item.duration <= 0:
+        return _wrong(item)
     if available <= 0 or (item.duration or 0) > available + audio.TOLERANCE:
         end = item.start + (item.duration or 0)
         return f"wrong duration: it reaches to {end:.2f} s but the file lasts {available + item.start:.2f} s"

@@ -32,21 +32,22 @@ def lines(path: Path) -> Iterator[tuple[int, str] | Rejected]:
             yield number, text
 
 
-def table(path: Path, *, separator: str | None = None) -> Iterator[tuple[str, str] | Rejected]:
-    """Lines of ``key text`` (`separator` None: a tab, ``|`` or white space, whichever the line has first).
+def table(path: Path, *, spaces: bool = False) -> Iterator[tuple[str, str] | Rejected]:
+    """Lines of a name and a text; a line with a name alone is rejected.
 
-    A line with a key alone is rejected.
+    Args:
+        path: the file.
+        spaces: whether white space stands between the two; else a tab, ``|`` or white space, whichever is found first
+            in this order.
     """
     for line in lines(path):
         if isinstance(line, Rejected):
             yield line
             continue
         number, words = line
-        key, _, text = words.partition(separator or _separator(words))
-        if text.strip():
-            yield key.strip(), text.strip()
-        else:
-            yield Rejected(f"{path}:{number}", f"there is no text after the name: {key[:80]!r}")
+        separator = None if spaces else next((mark for mark in "\t|" if mark in words), None)
+        key, text = (*(part.strip() for part in words.split(separator, 1)), "")[:2]
+        yield (key, text) if text else Rejected(f"{path}:{number}", f"there is no text after the name: {key[:80]!r}")
 
 
 def whole(path: Path) -> str | Rejected:
@@ -57,10 +58,3 @@ def whole(path: Path) -> str | Rejected:
     if bad:
         return bad[0]
     return " ".join(words) if words else Rejected(str(path), "the text is empty")
-
-
-def _separator(line: str) -> str:
-    for separator in ("\t", "|"):
-        if separator in line:
-            return separator
-    return " "
