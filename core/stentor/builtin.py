@@ -44,6 +44,9 @@ def stentor_register(registry: Registry) -> None:
     registry.corpus("lhotse", f"{_CORPORA}.lhotse:Lhotse")
     registry.corpus("huggingface", f"{_CORPORA}.huggingface:HuggingFace")
     registry.corpus("commands", "stentor.data.corpora.commands:Commands")
+    registry.corpus("asterisk", "stentor.data.corpora.debian_asterisk:Asterisk")
+    registry.corpus("fillets", "stentor.data.corpora.debian_fillets:Fillets")
+    registry.corpus("librivox", "stentor.data.corpora.debian_librivox:Librivox")
     registry.metric("wer", "stentor.evaluate.metrics:WordErrorRate")
     registry.metric("cer", "stentor.evaluate.metrics:CharacterErrorRate")
     registry.normaliser("english", "stentor.evaluate.normalisers:English")
@@ -61,6 +64,9 @@ def stentor_register(registry: Registry) -> None:
 @hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("list", "stentor.cli.list", "what is installed, from which plugin")
+    verbs.add("describe", "stentor.cli.describe", "a component's signature and defaults, a kind, or a whole recipe")
+    verbs.add("validate", "stentor.cli.validate", "everything that can be wrong with a recipe, without data or weights")
+    verbs.add("doctor", "stentor.cli.doctor", "check this environment and say how to mend it")
     verbs.add("prepare", "stentor.cli.prepare", "build or import a corpus: check every item, write manifests")
     verbs.add("train", "stentor.cli.train", "train a recipe, or go on with a run that was cut short")
     verbs.add("evaluate", "stentor.cli.evaluate", "score a run, or an embedded recogniser, on named sets")
