@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -14,11 +14,14 @@ from typing import Any
 
 import pluggy
 
-from stentor import hooks
+from stentor import __version__, hooks
 from stentor.errors import StentorError
 from stentor.registry import Origin, Registry, Verbs
 
 GROUP = "stentor"
+CORE = Origin("stentor", "stentor", __version__)
+AFTERWARDS = Origin("this program")
+"""Who registers what is registered after all plugins have been loaded, e.g. in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class Failure:
     """A plugin that could not be loaded, and why."""
 
     origin: Origin
-    cause: Exception
+    cause: BaseException
 
     def __str__(self) -> str:
-        return f"{self.origin} is left out: {type(self.cause).__name__}: {self.cause}"
+        kind = "" if isinstance(self.cause, StentorError) else f"{type(self.cause).__name__}: "
+        return f"{self.origin} is left out: {kind}{' '.join(str(self.cause).split())}"
 
 
 @dataclass
@@ -52,17 +56,19 @@ def load(points: Iterable[EntryPoint] | None = None) -> Plugins:
     Raises:
         StentorError: in strict mode, when a plugin fails.
     """
-    plugins, manager = Plugins(), pluggy.PluginManager("stentor")
-    manager.add_hookspecs(hooks)
-    if os.environ.get("STENTOR_TRACE") == "1":
-        manager.add_hookcall_monitoring(_print_call, lambda *_: None)
-    _load_one(plugins, manager, Origin("stentor"), lambda: importlib.import_module("stentor.builtin"))
+    loader = _Loader()
+    loader.load(CORE, lambda: importlib.import_module("stentor.builtin"))
+    allowed, met = _allow_list(), {CORE.plugin}
     for point in sorted(entry_points(group=GROUP) if points is None else points, key=lambda point: point.name):
-        distribution = getattr(point, "dist", None)
-        origin = Origin(point.name, *((distribution.name, distribution.version) if distribution else ()))
-        if _allowed(origin):
-            _load_one(plugins, manager, origin, point.load)
-    return plugins
+        origin = _origin(point)
+        names = {_folded(origin.plugin), _folded(origin.distribution)}
+        met |= names
+        if allowed is None or allowed & names:
+            loader.load(origin, point.load)
+    for name in sorted((allowed or set()) - met):
+        loader.fail(Origin(name), StentorError("STENTOR_PLUGINS names it, but it is not installed."))
+    loader.plugins.registry.origin = loader.plugins.verbs.origin = AFTERWARDS
+    return loader.plugins
 
 
 @cache
@@ -79,49 +85,95 @@ def registry() -> Registry:
     return installed().registry
 
 
-def _allowed(origin: Origin) -> bool:
+def _origin(point: EntryPoint) -> Origin:
+    distribution = getattr(point, "dist", None)
+    if distribution is None:
+        return Origin(point.name)
+    return Origin(point.name, str(distribution.name or ""), str(distribution.version or ""))
+
+
+def _allow_list() -> set[str] | None:
     listed = os.environ.get("STENTOR_PLUGINS")
-    if listed is None:
-        return True
-    return bool({origin.plugin, origin.distribution} & {name.strip() for name in listed.split(",") if name.strip()})
+    return None if listed is None else {_folded(name) for name in listed.split(",") if name.strip()}
 
 
-def _load_one(plugins: Plugins, manager: pluggy.PluginManager, origin: Origin, load: Callable[[], Any]) -> None:
-    registry, verbs = plugins.registry, plugins.verbs
-    saved, saved_verbs, saved_recipes = registry.snapshot(), dict(verbs.table), dict(plugins.recipes)
-    registry.origin = verbs.origin = origin
-    module = None
-    try:
-        module = load()
-        manager.register(module, name=origin.plugin)
-        _refuse_unknown_hooks(manager, module)
-        others = [other for other in manager.get_plugins() if other is not module]
+def _folded(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
 
-        def call(name: str, **arguments: Any) -> Any:
-            return manager.subset_hook_caller(name, others)(**arguments)
 
-        call("stentor_kinds", registry=registry)
-        call("stentor_register", registry=registry)
-        call("stentor_verbs", verbs=verbs)
-        for folder in call("stentor_recipes"):
-            plugins.recipes.update(_recipes_in(Path(folder), origin))
-        plugins.loaded.append(origin)
-    except Exception as cause:  # whatever a stranger's plugin raises is its own failure, reported with its name
-        registry.restore(saved)
-        verbs.table, plugins.recipes = saved_verbs, saved_recipes
-        if module is not None and manager.is_registered(module):
-            manager.unregister(module)
+class _Loader:
+    def __init__(self) -> None:
+        self.plugins = Plugins()
+        self.manager = pluggy.PluginManager("stentor")
+        self.manager.add_hookspecs(hooks)
+        if os.environ.get("STENTOR_TRACE") == "1":
+            self.manager.add_hookcall_monitoring(_print_call, lambda *_: None)
+
+    def load(self, origin: Origin, load: Callable[[], Any]) -> None:
+        """Load one plugin whole, or leave nothing of it behind."""
+        plugins = self.plugins
+        saved, verbs, recipes = plugins.registry.snapshot(), dict(plugins.verbs.table), dict(plugins.recipes)
+        plugins.registry.origin = plugins.verbs.origin = origin
+        try:
+            self._refuse_taken_name(origin)
+            self._call_hooks(load(), origin)
+            plugins.loaded.append(origin)
+        except (Exception, SystemExit) as cause:  # whatever a stranger's plugin raises is its own failure
+            plugins.registry.restore(saved)
+            plugins.verbs.table, plugins.recipes = verbs, recipes
+            self.fail(origin, cause)
+
+    def fail(self, origin: Origin, cause: BaseException) -> None:
+        """Note a failure, or raise it in strict mode."""
+        failure = Failure(origin, cause)
         if os.environ.get("STENTOR_STRICT") == "1":
-            raise StentorError(str(Failure(origin, cause))) from cause
-        plugins.failures.append(Failure(origin, cause))
+            raise StentorError(str(failure)) from cause
+        self.plugins.failures.append(failure)
+
+    def _refuse_taken_name(self, origin: Origin) -> None:
+        for other in self.plugins.loaded:
+            if other.plugin == origin.plugin:
+                raise StentorError(f"entry point '{origin.plugin}' is taken by {other}.")
+
+    def _call_hooks(self, module: Any, origin: Origin) -> None:
+        manager, plugins = self.manager, self.plugins
+        if manager.is_registered(module):
+            raise StentorError(f"'{getattr(module, '__name__', module)}' is already loaded by another entry point.")
+        _refuse_unmarked_hooks(module)
+        try:
+            manager.register(module, name=origin.plugin)
+            self._refuse_unknown_hooks(module)
+            others = [other for other in manager.get_plugins() if other is not module]
+
+            def call(name: str, **arguments: Any) -> Any:
+                return manager.subset_hook_caller(name, others)(**arguments)
+
+            call("stentor_kinds", registry=plugins.registry)
+            call("stentor_register", registry=plugins.registry)
+            call("stentor_verbs", verbs=plugins.verbs)
+            for folder in call("stentor_recipes"):
+                plugins.recipes.update(_recipes_in(Path(folder), origin))
+        except BaseException:
+            if manager.is_registered(module):
+                manager.unregister(module)
+            raise
+
+    def _refuse_unknown_hooks(self, module: Any) -> None:
+        for caller in self.manager.get_hookcallers(module) or []:
+            if not caller.has_spec():
+                raise StentorError(f"it implements hook '{caller.name}', which does not exist.",
+                                   value=caller.name, options=_hook_names())  # fmt: skip
 
 
-def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:
-    known = [name for name in vars(hooks) if name.startswith("stentor_")]
-    for caller in manager.get_hookcallers(module) or []:
-        if not caller.has_spec():
-            raise StentorError(f"it implements hook '{caller.name}', which does not exist.",
-                               value=caller.name, options=known)  # fmt: skip
+def _hook_names() -> list[str]:
+    return [name for name in vars(hooks) if name.startswith("stentor_")]
+
+
+def _refuse_unmarked_hooks(module: Any) -> None:
+    for name in _hook_names():
+        function = getattr(module, "__dict__", {}).get(name)
+        if function is not None and not hasattr(function, "stentor_impl"):
+            raise StentorError(f"its '{name}' is not marked with '@stentor.hookimpl', so it would not be called.")
 
 
 def _recipes_in(folder: Path, origin: Origin) -> dict[str, Path]:
@@ -130,6 +182,6 @@ def _recipes_in(folder: Path, origin: Origin) -> dict[str, Path]:
     return {f"{origin.plugin}/{file.stem}": file for file in sorted(folder.glob("*.yaml"))}
 
 
-def _print_call(name: str, implementations: list[pluggy.HookImpl], arguments: dict[str, Any]) -> None:
+def _print_call(name: str, implementations: Sequence[pluggy.HookImpl], arguments: Mapping[str, Any]) -> None:
     called = ", ".join(implementation.plugin_name for implementation in implementations) or "nobody"
     print(f"stentor trace: {name} -> {called}", file=sys.stderr)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from stentor.errors import StentorError
+from stentor.errors import StentorError, near_match
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+RESERVED = ("kinds", "plugins", "recipes", "verbs", "hydra", "recipe")
+"""Words that cannot name a kind: `stentor list` and the composition use them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Entry:
                 found = getattr(found, part)
         except StentorError:
             raise
-        except Exception as cause:
+        except (Exception, SystemExit) as cause:  # whatever a stranger's module raises is its own failure
             raise StentorError(
                 f"{self.kind} '{self.name}' of {self.origin} cannot be loaded from '{self.target}': "
                 f"{type(cause).__name__}: {cause}",
@@ -101,6 +108,8 @@ class Registry:
         """
         if name in self._kinds:
             raise StentorError(f"kind '{name}' of {self.origin} is already declared by {self._kinds[name].origin}.")
+        if not name.isidentifier() or name.startswith("_") or hasattr(type(self), name) or name in RESERVED:
+            raise StentorError(f"{self.origin} declares kind '{name}', which is no free plain word.", value=name)
         self._kinds[name] = Kind(name, interface, doc, self.origin)
 
     def add(self, kind: str, name: str, target: str) -> None:
@@ -112,6 +121,8 @@ class Registry:
         if kind not in self._kinds:
             raise StentorError(f"{self.origin} registers '{name}' under unknown kind '{kind}'.",
                                value=kind, options=sorted(self._kinds))  # fmt: skip
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise StentorError(f"{self.origin} registers {kind} {name!r}; a name is letters, digits, '.', '_' and '-'.")
         if not isinstance(target, str) or target.count(":") != 1:
             raise StentorError(f"{self.origin} registers {kind} '{name}' with target {target!r}; it must be an import "
                                f"string such as 'package.module:Class'.")  # fmt: skip
@@ -124,8 +135,12 @@ class Registry:
         self._entries[kind, name] = Entry(kind, name, target, self.origin)
 
     def __getattr__(self, kind: str) -> Any:
-        if kind.startswith("_") or kind not in self._kinds:
-            raise AttributeError(f"no kind '{kind}'; kinds: {', '.join(sorted(self._kinds))}")
+        if kind.startswith("_"):  # asked for by copy and pickle before there are any kinds
+            raise AttributeError(kind)
+        if kind not in self._kinds:
+            near = near_match(kind, self._kinds)
+            hint = f"did you mean '{near}'? " if near else ""
+            raise AttributeError(f"no kind '{kind}'; {hint}kinds: {', '.join(sorted(self._kinds))}")
 
         def register(name: str, target: str) -> None:
             self.add(kind, name, target)
@@ -184,6 +199,8 @@ class Verbs:
 
     def add(self, name: str, module: str, help: str) -> None:
         """Add verb `name`, carried out by `module`; nothing is imported until it is called."""
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise StentorError(f"{self.origin} adds verb {name!r}; a name is letters, digits, '.', '_' and '-'.")
         taken = self.table.get(name)
         if taken:
             raise StentorError(f"verb '{name}' of {self.origin} is taken by {taken.origin}.")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stentor.config.recipe import Recipe
-from stentor.config.reference import ComponentOf
+from stentor.config.reference import ComponentOf, NameOf
 
 if TYPE_CHECKING:
     from stentor.plugins import Plugins
 
-__all__ = ["ComponentOf", "Recipe", "compose", "expand"]
+__all__ = ["ComponentOf", "NameOf", "Recipe", "compose", "expand"]
 
 
 def compose(recipe: str, overrides: Sequence[str] = (), *, plugins: Plugins | None = None) -> Recipe:

@@ -29,18 +29,21 @@ class Checker:
         mark = typing_rules.reference(hint)
         if mark:
             return self._reference(value, mark.kind, hint, path)
+        if typing_rules.named(hint):
+            return self._name(value, hint, path)
         hint = typing_rules.bare(hint)
         if isinstance(value, str) and value == MISSING:
             return self._fail(f"a value must be given: {typing_rules.wanted(hint)}.", path)
+        check = self._scalar
         if typing_rules.is_union(hint):
-            return self._union(value, hint, path)
-        if get_origin(hint) is Literal:
-            return self._literal(value, get_args(hint), path)
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            return self._dataclass(value, hint, path)
-        if get_origin(hint) in (*typing_rules.LISTS, *typing_rules.MAPPINGS, tuple):
-            return self._container(value, hint, path)
-        return self._scalar(value, hint, path)
+            check = self._union
+        elif get_origin(hint) is Literal:
+            check = self._literal
+        elif typing_rules.is_dataclass(hint):
+            check = self._dataclass
+        elif get_origin(hint) in (*typing_rules.LISTS, *typing_rules.MAPPINGS, tuple):
+            check = self._container
+        return check(value, hint, path)
 
     def record(self, value: Mapping[str, Any], fields: Sequence[Field], title: str, path: str,
                wired: Sequence[str] = ()) -> dict[str, Any]:  # fmt: skip
@@ -48,15 +51,15 @@ class Checker:
         names = [field.name for field in fields]
         for key in value:
             if key not in names:
-                self._unknown(str(key), value[key], names, title, path, wired)
+                self._unknown(f"{path}.{key}", value[key], names, title, wired)
         found = {}
         for field in fields:
-            below = f"{path}.{field.name}" if path else field.name
+            below = f"{path}.{field.name}"
             if field.name in value:
                 given = _over(field.default, value[field.name])
                 found[field.name] = self.value(given, field.hint, below)
             elif field.default is REQUIRED:
-                self._fail(f"{title} needs it: {typing_rules.wanted(field.hint)}.", below)
+                self._fail(f"{title} needs a value here: {typing_rules.wanted(field.hint)}.", below)
             else:
                 found[field.name] = self.value(plain(field.default), field.hint, below)
         return found
@@ -88,6 +91,16 @@ class Checker:
             return self._fail("components are nested too deeply, or contain themselves by default.", path)
         return self.component(value, kind, path)
 
+    def _name(self, value: Any, hint: Any, path: str) -> Any:
+        found = self.value(value, typing_rules.bare(hint), path)
+        mark = typing_rules.named(hint)
+        if mark and isinstance(found, str):
+            try:
+                self.registry.get(mark.kind, found, path=path)
+            except StentorError as error:
+                self.problems += error.problems
+        return found
+
     def _union(self, value: Any, hint: Any, path: str) -> Any:
         arms = get_args(hint)
         if value is None and type(None) in arms:
@@ -105,7 +118,8 @@ class Checker:
             return None
         return self._fail(f"{_shown(value)} is not {typing_rules.wanted(hint)}.", path, value)
 
-    def _literal(self, value: Any, options: tuple[Any, ...], path: str) -> Any:
+    def _literal(self, value: Any, hint: Any, path: str) -> Any:
+        options = get_args(hint)
         for option in options:
             if type(option) is type(value) and option == value:
                 return value
@@ -114,14 +128,14 @@ class Checker:
         self.problems.append(Problem(f"{_shown(value)} is not among the options.", path, value, shown, near))
         return None
 
-    def _dataclass(self, value: Any, cls: type, path: str) -> Any:
+    def _dataclass(self, value: Any, hint: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
             return self._fail(f"it must be a mapping, not {_shown(value)}.", path, value)
         before = len(self.problems)
-        found = self.record(value, schema.of_dataclass(cls), f"'{path}'", path)
+        found = self.record(value, schema.of_dataclass(hint), f"'{path}'", path)
         if len(self.problems) == before:
             try:
-                instance(cls, found)
+                instance(hint, found)
             except StentorError as error:
                 self.problems += [_below(problem, path) for problem in error.problems]
             except ValueError as error:
@@ -153,12 +167,12 @@ class Checker:
         self.problems.append(
             Problem(
                 f"{_shown(value)} is not {typing_rules.wanted(hint)}.", path, value, suggestion=_repair(value, hint)
-            )  # fmt: skip
+            )
         )
         return None
 
-    def _unknown(self, key: str, value: Any, names: list[str], title: str, path: str, wired: Sequence[str]) -> None:
-        below = f"{path}.{key}" if path else key
+    def _unknown(self, below: str, value: Any, names: list[str], title: str, wired: Sequence[str]) -> None:
+        key = below.rpartition(".")[2]
         if key in wired:
             return self._fail(f"'{key}' of {title} is decided by its neighbours and cannot be set.", below, value)
         if not names:
@@ -187,7 +201,7 @@ def instance(hint: Any, value: Any) -> Any:
     hint = typing_rules.bare(hint)
     if value is None:
         return None
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    if typing_rules.is_dataclass(hint):
         hints = {field.name: field.hint for field in schema.of_dataclass(hint)}
         return hint(**{key: instance(hints[key], item) for key, item in value.items()})
     arguments = get_args(hint)

@@ -43,6 +43,7 @@ class Composer:
         problems += reader.problems + layers.problems
         config = self._hydra(top, layers, problems)
         changed = [one.key for one in values]
+        OmegaConf.set_struct(config, False)
         problems += [problem for one in values if (problem := commands.apply(config, one))]
         problems += self._finish(config, lambda path: _source(path, changed, reader))
         if problems:
@@ -62,7 +63,6 @@ class Composer:
             return OmegaConf.create({})
 
     def _finish(self, config: DictConfig, source: Any) -> list[Problem]:
-        OmegaConf.set_struct(config, False)
         plain: Any = OmegaConf.to_container(config, resolve=False)
         resolver = Resolver(plain)
         self.filled, problems = structure.check(resolver.resolve(), self.registry)
@@ -82,4 +82,5 @@ def _settings(name: str) -> dict[str, Any]:
 def _source(path: str, changed: list[str], reader: Reader) -> str:
     if any(path == key or path.startswith((f"{key}.", f"{key}[")) for key in changed):
         return commands.SOURCE
-    return reader.where(path)
+    written = reader.where(path)
+    return written or (commands.SOURCE if any(key.startswith(f"{path}.") for key in changed) else "")

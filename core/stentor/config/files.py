@@ -131,7 +131,7 @@ class Reader:
                 "defaults",
                 item,
                 source=source,
-            )  # fmt: skip
+            )
         )
         return None
 

@@ -87,7 +87,7 @@ class Resolver:
                         path,
                         text,
                         suggestion=_near(wanted, options),
-                    )  # fmt: skip
+                    )
                 )
                 return None
         return self._value(value, wanted, circle)

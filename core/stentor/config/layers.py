@@ -1,7 +1,7 @@
 """Turns recipe files and choices of the command line into what Hydra composes.
 
-Settings that a recipe writes for one component do not carry over to another: where ``encoder=conformer`` or a recipe that
-extends swaps the component of a role, what was written for the component before is left out.
+Settings that a recipe writes for one component do not carry over to another: where ``encoder=conformer``, or a recipe
+that extends this one, swaps the component of a role, what was written for the component before is left out.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ class Layers:
         word, _, last = given.key.partition(".")
         settings = given.value
         if given.at is None and last == "name" and self.roles.kind_of(word) and isinstance(settings, str):
-            return self._take(replace(given, key=word), settings)
+            self._take(replace(given, key=word), settings)
+            return None
         if last or (given.at is None and not self.roles.means(given.key)):
             return given
         if isinstance(settings, dict):
@@ -145,9 +146,8 @@ class Layers:
             if isinstance(name, str):
                 self._take(given, name)
             return given
-        if given.delete or settings is None:
-            return self._take(given, None)
-        return self._take(given, str(settings))
+        self._take(given, None if given.delete or settings is None else str(settings))
+        return None
 
     def _take(self, given: Given, name: str | None) -> None:
         try:

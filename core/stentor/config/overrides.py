@@ -69,9 +69,10 @@ def _parse_one(text: str) -> Override:
     try:
         return OverridesParser.create().parse_override(text)
     except (HydraException, OmegaConfBaseException, ValueError, ArithmeticError, RecursionError) as error:
-        detail = str(error).splitlines()[0] if str(error) and isinstance(error, HydraException) else ""
+        lines = str(error).splitlines() if isinstance(error, HydraException) else []
+        detail = f" ({lines[0][:200]})" if lines else ""
         raise StentorError(
-            f"'{text[:200]}' is no override; write key=value, such as encoder.dim=256{f' ({detail[:200]})' * bool(detail)}.",
+            f"'{text[:200]}' is no override; write key=value, such as encoder.dim=256{detail}.",
             value=text,
             suggestion=None,
         ) from error

@@ -123,7 +123,7 @@ class _Builder:
         if isinstance(node, yaml.MappingNode) and self._plain(node, path, "map"):
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode) and self._plain(node, path, "seq"):
-            return [self.build(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(node.value)]
+            return self._sequence(node, path, depth)
         if isinstance(node, yaml.ScalarNode) and self._plain(node, path, *_PATTERNS, "str"):
             return self._scalar(node, path)
         return None
@@ -142,6 +142,14 @@ class _Builder:
                 continue
             self.document.lines[below] = key_node.start_mark.line + 1
             found[key] = self.build(value_node, below, depth + 1)
+        return found
+
+    def _sequence(self, node: yaml.SequenceNode, path: str, depth: int) -> list[Any]:
+        found = []
+        for index, item in enumerate(node.value):
+            below = f"{path}[{index}]"
+            self.document.lines[below] = item.start_mark.line + 1
+            found.append(self.build(item, below, depth + 1))
         return found
 
     def _plain(self, node: yaml.Node, path: str, *tags: str) -> bool:

@@ -47,6 +47,11 @@ class Recipe:
         return {key: value for key, value in self.config["task"].items() if key != "name"}
 
     @property
+    def roles(self) -> dict[str, str]:
+        """Role -> kind of the task's components."""
+        return structure.roles_of(self.task, installed().registry)
+
+    @property
     def sections(self) -> dict[str, dict[str, Any]]:
         """Role -> ``{"name": ..., **settings}``, for every role of the task."""
         known = {"task", *structure.SETTINGS, *structure.SCALARS}
@@ -58,11 +63,14 @@ class Recipe:
 
     def misfits(self) -> list[Problem]:
         """What does not fit between neighbours (widths, rates, vocabularies); needs no data, weights or GPU."""
-        task = installed().registry.get("task", self.task).load()
+        entry = installed().registry.get("task", self.task)
         try:
-            return list(task.check(self.sections, **self.task_settings))
+            return list(entry.load().check(self.sections, **self.task_settings))
         except StentorError as error:
             return list(error.problems)
+        except Exception as cause:  # whatever a stranger's check raises is its own failure
+            reason = f"{type(cause).__name__}: {cause}"
+            return [Problem(f"the check of task '{self.task}' of {entry.origin} failed: {reason}", "task")]
 
     def to_yaml(self) -> str:
         """YAML that `from_file` reads back to an equal recipe."""

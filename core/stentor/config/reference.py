@@ -1,4 +1,4 @@
-"""How a component says that one of its settings is another component."""
+"""How a component or settings class says that one of its settings is another component."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ class ComponentOf:
 
     In YAML the value is a mapping ``{name: wer, ...}`` or the bare name ``wer``; the constructor is given the mapping,
     checked and with every default filled in, and hands it to `Registry.build`.
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class NameOf:
+    """Marks a text setting that must be the name of a component of `kind`, with its default settings.
+
+    Used in an annotation: ``normaliser: Annotated[str, NameOf("normaliser")] = "english"``.
     """
 
     kind: str

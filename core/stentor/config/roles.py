@@ -15,7 +15,7 @@ from stentor.registry import Registry
 
 @dataclass
 class Roles:
-    """Role -> kind, ``task`` among them; `certain` is false when the task is not known, so that every kind is a role."""
+    """Role -> kind, ``task`` among them; `certain` is false when the task is not known: then every kind is a role."""
 
     registry: Registry
     kinds: dict[str, str]

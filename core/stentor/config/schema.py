@@ -55,8 +55,8 @@ def of(entry: Entry) -> Schema:
     """The schema of a registered component; imports it.
 
     Raises:
-        StentorError: when it cannot be imported, or a keyword-only parameter has no type that can be checked, because an
-            untyped setting would switch checking off below it.
+        StentorError: when it cannot be imported, or a keyword-only parameter has no type that can be checked, for that
+            would switch checking off below it.
     """
     title = f"{entry.kind} '{entry.name}'"
     return _of_class(entry.load(), title, f"{title} of {entry.origin}")

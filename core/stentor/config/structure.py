@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stentor.config import typing_rules
 from stentor.config.checking import Checker
 from stentor.errors import Problem, StentorError, near_match
 from stentor.registry import Registry
@@ -86,7 +87,7 @@ def _check_task(config: Mapping[str, Any], registry: Registry, checker: Checker,
 def _missing(role: str, kind: str, task: str, registry: Registry) -> Problem:
     group = kind if role == kind else f"{kind}@{role}"
     return Problem(
-        f"task '{task}' needs a {kind} here: add '- {group}: NAME' to the defaults list.",
+        f"task '{task}' needs {typing_rules.article(kind)} here: add '- {group}: NAME' to the defaults list.",
         role,
         options=tuple(registry.names(kind)),
     )

@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from stentor.config.reference import ComponentOf
+from stentor.config.reference import ComponentOf, NameOf
 
 SCALARS: dict[type, str] = {
     bool: "true or false",
@@ -27,12 +27,25 @@ def reference(hint: Any) -> ComponentOf | None:
     return None
 
 
+def named(hint: Any) -> NameOf | None:
+    """The mark that an annotation carries if its value is the name of a component, if any."""
+    if get_origin(hint) is Annotated:
+        return next((mark for mark in hint.__metadata__ if isinstance(mark, NameOf)), None)
+    return None
+
+
 def bare(hint: Any) -> Any:
     """The annotation without its metadata."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
+def is_dataclass(hint: Any) -> bool:
+    """Whether the type is a dataclass, whose fields are checked one by one."""
+    return dataclasses.is_dataclass(hint) and isinstance(hint, type)
+
+
 def is_union(hint: Any) -> bool:
+    """Whether the type is a union, ``None`` among its arms or not."""
     return get_origin(hint) in (Union, types.UnionType)
 
 
@@ -42,7 +55,7 @@ def fault_in(hint: Any) -> str:
         return ""
     hint = bare(hint)
     origin, arguments = get_origin(hint), get_args(hint)
-    if hint in SCALARS or origin is Literal or (dataclasses.is_dataclass(hint) and isinstance(hint, type)):
+    if hint in SCALARS or origin is Literal or is_dataclass(hint):
         return ""
     if is_union(hint):
         return next((fault for fault in map(fault_in, arguments) if fault), "")
@@ -76,20 +89,22 @@ def name_of(hint: Any) -> str:
 def wanted(hint: Any) -> str:
     """The type in plain words, for `... must be X`."""
     plain = bare(hint)
-    origin = get_origin(plain)
     if reference(hint):
-        return f"the name of a {name_of(hint)}, or a mapping with 'name'"
+        return f"the name of {article(name_of(hint))}, or a mapping with 'name'"
     if plain in SCALARS:
         return SCALARS[plain]
     if is_union(plain):
         return " or ".join(dict.fromkeys(map(wanted, get_args(plain))))
+    origin = get_origin(plain)
     if origin is Literal:
-        return "one of " + ", ".join(repr(option) for option in get_args(plain))
-    if origin in (*LISTS, tuple):
-        return f"a list ({name_of(plain)})"
-    if origin in MAPPINGS:
-        return f"a mapping ({name_of(plain)})"
-    return "a mapping" if dataclasses.is_dataclass(plain) else name_of(plain)
+        return f"one of {name_of(plain)}"
+    shape = "a list" if origin in (*LISTS, tuple) else "a mapping"
+    return f"{shape} ({name_of(plain)})"
+
+
+def article(noun: str) -> str:
+    """The noun with its article: ``an encoder``."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 def _raw(hint: Any) -> str:
