@@ -20,7 +20,7 @@ from stentor.errors import StentorError
 from stentor.evaluate import machine
 from stentor.evaluate.decoding import Predictor, batch_of, decode, read
 from stentor.evaluate.journal import Journal, Row
-from stentor.evaluate.scoring import build_metrics, score, worst
+from stentor.evaluate.scoring import build_metrics, score, shown
 from stentor.evaluate.settings import EvaluateSettings
 
 Result = dict[str, Any]
@@ -77,7 +77,7 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
         "machine": machine.describe(device),
     }
     found = {utterance.id: utterance for utterance in utterances}
-    _align(subject.predictor, worst(rows, next(iter(metrics)), settings.aligned), found, device)
+    _align(subject.predictor, shown(rows, next(iter(metrics)), settings.aligned), found, device)
     result["utterances"] = rows
     journal.close(result)
     return result

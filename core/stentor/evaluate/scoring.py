@@ -61,6 +61,13 @@ def worst(rows: Sequence[Row], metric: str, most: int) -> list[Row]:
     return sorted(wrong, key=key)[:most]
 
 
+def shown(rows: Sequence[Row], metric: str, most: int, least: int = 2) -> list[Row]:
+    """What a report shows: the worst utterances, and the longest faultless ones where fewer than `least` are wrong."""
+    wrong = worst(rows, metric, most)
+    right = [row for row in rows if metric in row.get("counts", {}) and not row["counts"][metric][0]]
+    return wrong + sorted(right, key=lambda row: (-row["duration"], row["id"]))[: max(0, least - len(wrong))]
+
+
 def _summary(counts: significance.Counts, metric: Metric, settings: EvaluateSettings) -> dict[str, Any]:
     interval = significance.bootstrap(
         counts, resamples=settings.bootstrap, confidence=settings.confidence, seed=settings.bootstrap_seed

@@ -55,8 +55,10 @@ def footnotes(results: Sequence[Mapping[str, Any]]) -> list[str]:
     first = results[0]
     some = next(iter(first["metrics"].values()))
     device, threads = first["machine"]["device"], first["machine"]["threads"]
+    plural = "" if threads == 1 else "s"
     return [
         *told,
         f"[low, high]: {some['confidence']:.0%} interval, bootstrap over utterances, {some['resamples']} resamples.",
-        f"RTF: {first['rtf_means']}; {threads} threads, device {device}. Memory: peak resident memory of the process.",
+        f"RTF: {first['rtf_means']}; {threads} thread{plural}, device {device}.",
+        "Memory: peak resident memory of the process (MB).",
     ]

@@ -1,0 +1,1 @@
+"""Reports: one self-contained HTML file about a run, or about an ablation."""
