@@ -104,8 +104,9 @@ class TaskContract(ModuleContract):
         """The loss is a finite scalar over a positive number of units."""
         task = self.build().train()
         loss = task.training_loss(self.batch(task))
+        value = loss.value.detach()
         self.demand(loss.value.ndim == 0, f"the loss has shape {tuple(loss.value.shape)}.")
-        self.demand(bool(torch.isfinite(loss.value)), f"the loss is {float(loss.value)}.")
+        self.demand(bool(torch.isfinite(value)), f"the loss is {float(value)}.")
         self.demand(loss.units > 0, f"it averages {loss.units} units.")
 
     def test_learns_one_batch(self) -> None:
