@@ -1,0 +1,1 @@
+"""Six components from outside."""
