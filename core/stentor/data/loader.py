@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -43,7 +44,7 @@ class Reader(Dataset[dict[str, Any]]):
         frames: whether `read` gives frames.
         augment: waveform, sample rate (Hz) and random source to waveform.
         sample_rate: of the waveforms (Hz).
-        seed: of the augmentation; every row of every epoch has its own source, so that workers do not matter.
+        seed: of the augmentation; every utterance has its own source in every epoch, so that workers do not matter.
     """
 
     def __init__(
@@ -62,15 +63,15 @@ class Reader(Dataset[dict[str, Any]]):
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         """The batch of `draw`; unreadable utterances are left out and listed under ``failures`` with the reason."""
         kept, waves, failures = [], [], []
-        for row in draw.rows.tolist():
-            utterance = self.utterances[row]
+        for utterance in draw.utterances or [self.utterances[row] for row in draw.rows.tolist()]:
             try:
                 wave = self.read(utterance)
             except StentorError as error:
                 failures.append((utterance.id, str(error)))
                 continue
             if self.augment is not None:
-                wave = self.augment(wave, self.sample_rate, np.random.default_rng((self.seed, draw.epoch, row)))
+                source = np.random.default_rng((self.seed, draw.epoch, zlib.crc32(utterance.id.encode())))
+                wave = self.augment(wave, self.sample_rate, source)
             kept.append(utterance)
             waves.append(wave)
         batch = collate(kept, waves, frames=self.frames)
@@ -131,15 +132,22 @@ class Loader:
 
 
 def select(utterances: Iterable[Utterance], settings: DataSettings) -> tuple[list[Utterance], dict[str, int]]:
-    """The utterances that `settings` admit, and how many were left out for which reason."""
+    """The utterances that `settings` admit, and how many were left out for which reason.
+
+    Where some have a transcript, those that have none are left out.
+    """
+    utterances = list(utterances)
     kept: list[Utterance] = []
-    left_out = {"too short": 0, "too long": 0, "longer than a batch": 0}
+    left_out = {"too short": 0, "too long": 0, "longer than a batch": 0, "without a transcript": 0}
     longest = settings.max_duration or float("inf")
+    transcribed = any(utterance.text is not None for utterance in utterances)
     for utterance in utterances:
         if utterance.duration < settings.min_duration:
             left_out["too short"] += 1
         elif utterance.duration > longest:
             left_out["too long"] += 1
+        elif transcribed and utterance.text is None:
+            left_out["without a transcript"] += 1
         elif settings.overlong == "reject" and utterance.duration > settings.batch_seconds:
             left_out["longer than a batch"] += 1
         else:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 
 Rows = NDArray[np.int64]
@@ -18,11 +19,12 @@ _LIKE = 0.01
 
 
 class Draw(NamedTuple):
-    """One batch to be read: the rows of the set that it holds, and its place in the run."""
+    """One batch to be read: its place in the run, and its rows in the set, or the utterances themselves."""
 
     epoch: int
     position: int
     rows: Rows
+    utterances: tuple[Utterance, ...] = ()
 
 
 class BucketingSampler:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from stentor.data.augment.settings import AugmentSettings
 
 
 @dataclass
@@ -19,12 +21,14 @@ class DataSettings:
         max_duration: longer utterances are left out (s); 0 means no limit.
         overlong: an utterance longer than `batch_seconds` makes a batch ``alone`` or is left out (``reject``).
         shuffle: whether every epoch has its own order, made from the seed.
-        streaming: read the manifest lazily with lhotse's dynamic bucketing, for sets too large to list in memory.
+        streaming: read the manifest lazily with lhotse's dynamic bucketing, for sets too large to list in memory; no
+            cache then, and resuming inside an epoch reads the epoch again up to there.
         workers: processes that read and augment audio; 0 reads in the training process.
         cache: keep the outputs of a frozen encoder on disk, so that an epoch costs what the trainable part costs.
         cache_folder: where they are kept; empty means ``frames`` beside the training manifest when that folder can be
             written to, else ``~/.cache/stentor``.
         cache_precision: how they are stored.
+        augment: variation of training waveforms; where it is used, the frozen encoder's outputs are not kept.
     """
 
     train: str = ""
@@ -40,3 +44,4 @@ class DataSettings:
     cache: bool = True
     cache_folder: str = ""
     cache_precision: Literal["fp16", "fp32"] = "fp16"
+    augment: AugmentSettings = field(default_factory=AugmentSettings)

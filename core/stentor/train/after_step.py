@@ -96,7 +96,7 @@ class AfterStep(Callback):
             metrics = {**module.tally.take(), "grad_norm": float(module.grad_norm), "epoch": module.next["epoch"]}
             metrics |= {"lr": rate["lr"] / (rate["scale"] or 1.0), "elapsed": module.elapsed}
         valid = self.validation(trainer, module) if validate else {}
-        if valid:
+        if valid and not self._bar.disable:
             self._bar.write(f"step {module.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in valid.items()))
         with randomness.untouched():
             for tracker in self.trackers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,29 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from stentor.data import audio, manifest
+from stentor.data.augment.settings import AugmentSettings
+from stentor.data.augment.waveform import Augment
 from stentor.data.cache import FrameCache, default_folder
-from stentor.data.loader import Loader, Reader, select
+from stentor.data.loader import Loader, Reader, Sampler, select
 from stentor.data.sampler import BucketingSampler, Draw
 from stentor.data.settings import DataSettings
+from stentor.data.streaming import StreamingSampler
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
+from stentor.interfaces.corpus import Rejected
 from stentor.interfaces.task import Task
 
 
 def training_rows(settings: DataSettings) -> list[Utterance]:
-    """The training utterances; what is left out is told in one line.
+    """The training utterances, none if they are to be streamed; what is left out is told in one line.
 
     Raises:
         StentorError: when no manifest is named, or none of its rows can be used.
     """
     if not settings.train:
         raise StentorError("it must name the manifest to train on.", path="data.train")
+    if settings.streaming:
+        return []
     kept, left_out = select(manifest.load(settings.train), settings)
     if left_out:
         told = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
@@ -37,6 +44,14 @@ def training_rows(settings: DataSettings) -> list[Utterance]:
     if not kept:
         raise StentorError("none of its utterances has an admitted length.", path="data.train", value=settings.train)
     return kept
+
+
+def training_texts(settings: DataSettings, rows: list[Utterance]) -> list[str]:
+    """Transcripts to train tokenizers on; of a streamed set, the first 100,000."""
+    if settings.streaming:
+        streamed = (row for row in manifest.rows(settings.train, check_audio=False) if isinstance(row, Utterance))
+        return [row.text or "" for row in islice(streamed, 100_000)]
+    return [row.text or "" for row in rows]
 
 
 class Batches(LightningDataModule):
@@ -67,9 +82,13 @@ class Batches(LightningDataModule):
         self.next: dict[str, int] = {"epoch": 0, "position": 0}
         self.read = partial(read_audio, sample_rate=task.sample_rate)
         self.sample_rate = task.sample_rate
+        self.augment = Augment(settings.augment) if _varies(settings.augment) else None
         self.cache: FrameCache | None = None
-        encoder = task.cached_encoder() if settings.cache else None
-        if encoder is not None:
+        self.loader: Loader | None = None
+        encoder = task.cached_encoder() if settings.cache and not settings.streaming else None
+        if encoder is not None and self.augment:
+            print("the frozen encoder runs in every step: augmented audio cannot be cached", flush=True)
+        elif encoder is not None:
             folder = default_folder(Path(settings.train), settings.cache_folder)
             self.cache = FrameCache(folder, encoder, configuration, precision=settings.cache_precision)
 
@@ -84,18 +103,27 @@ class Batches(LightningDataModule):
 
     def train_dataloader(self) -> Loader:
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-        sampler = BucketingSampler(
-            np.array([row.duration for row in self.rows]),
-            self.settings.batch_seconds,
-            max_items=self.settings.max_items,
-            seed=self.seed,
-            shuffle=self.settings.shuffle,
-            rank=rank,
-            world=world,
-        )
-        loader = Loader(self._reader(self.rows), sampler, workers=self.settings.workers)
-        loader.load_state_dict(self.next)
-        return loader
+        sampler: Sampler
+        if self.settings.streaming:
+            sampler = StreamingSampler(self.settings, seed=self.seed, rank=rank, world=world)
+        else:
+            sampler = BucketingSampler(
+                np.array([row.duration for row in self.rows]) * self._stretch(),
+                self.settings.batch_seconds,
+                max_items=self.settings.max_items,
+                seed=self.seed,
+                shuffle=self.settings.shuffle,
+                rank=rank,
+                world=world,
+            )
+        self.loader = Loader(self._reader(self.rows, self.augment), sampler, workers=self.settings.workers)
+        self.loader.load_state_dict(self.next)
+        return self.loader
+
+    def rejected(self) -> list[Rejected]:
+        """What could not be read, and why."""
+        failed = (self.loader.failed if self.loader else {}) | (self.cache.failures if self.cache else {})
+        return [Rejected(name, reason) for name, reason in failed.items()]
 
     def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> Any:
         if device.type == "cpu":
@@ -117,9 +145,18 @@ class Batches(LightningDataModule):
                 if found["ids"]:
                     yield found
 
-    def _reader(self, rows: list[Utterance]) -> Reader:
-        read = self.cache or self.read
-        return Reader(rows, read, frames=self.cache is not None, sample_rate=self.sample_rate, seed=self.seed)
+    def _reader(self, rows: list[Utterance], augment: Augment | None = None) -> Reader:
+        frames = self.cache is not None
+        rate, seed = self.sample_rate, self.seed
+        return Reader(rows, self.cache or self.read, frames=frames, augment=augment, sample_rate=rate, seed=seed)
+
+    def _stretch(self) -> float:
+        """How much longer augmentation may make an utterance."""
+        return 1 / min([1.0, *self.settings.augment.speeds])
+
+
+def _varies(settings: AugmentSettings) -> bool:
+    return bool(settings.speeds or settings.noise or settings.codec)
 
 
 def read_audio(utterance: Utterance, *, sample_rate: int) -> Tensor:

@@ -101,8 +101,12 @@ def read(folder: Path) -> Checkpoint:
     return Checkpoint(folder, step, index)
 
 
-def newest(folder: Path) -> Checkpoint | None:
-    """The newest sound checkpoint in `folder`; damaged ones are passed over with a warning."""
+def newest(folder: Path) -> Checkpoint:
+    """The newest sound checkpoint in `folder`; damaged ones are passed over with a warning.
+
+    Raises:
+        StentorError: when there is none; it tells what is wrong with each.
+    """
     damaged: list[StentorError] = []
     for candidate in sorted(steps(folder), reverse=True):
         try:
@@ -112,9 +116,8 @@ def newest(folder: Path) -> Checkpoint | None:
             warnings.warn(f"{error} Falling back to the one before.", stacklevel=2)
         else:
             return found
-    if damaged:
-        raise StentorError(problems=[problem for error in damaged for problem in error.problems])
-    return None
+    reasons = [problem for error in damaged for problem in error.problems]
+    raise StentorError("there is no sound checkpoint.", path=str(folder), problems=reasons)
 
 
 def steps(folder: Path) -> list[Path]:

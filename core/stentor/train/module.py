@@ -135,6 +135,9 @@ class Training(LightningModule):
         return {name.removeprefix("task."): tensor for name, tensor in found.items()}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
+        if not state:  # the checkpoint that a run begins with
+            randomness.seed_all(self.seed + self.global_rank)
+            return
         self.trainer.strategy.load_optimizer_state_dict({"optimizer_states": [state["optimizer"]]})
         self.trainer.precision_plugin.load_state_dict(state["precision"])
         if len(state["random"]) == self.trainer.world_size:

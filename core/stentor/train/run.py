@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stentor.config import Recipe
+from stentor.data import quarantine
 from stentor.data.atomic import replacing
 from stentor.errors import StentorError
 from stentor.train import checkpoint, parameters, randomness, tracking, weights
@@ -38,15 +39,16 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
     Raises:
         StentorError: for bad data, a folder in use, or a loss that is not finite.
     """
-    from stentor.train.batches import training_rows
+    from stentor.train.batches import training_rows, training_texts
 
     folder = Path(folder)
     if _first_process() and (folder / "config.yaml").exists():
         raise StentorError("it holds a run already.", path=str(folder),
                            suggestion=f"Go on with it: stentor train --resume {folder}")  # fmt: skip
-    rows = training_rows(recipe.settings("data"))
+    data = recipe.settings("data")
+    rows = training_rows(data)
     randomness.seed_all(recipe.seed)
-    task = assemble(recipe.config, texts=[row.text or "" for row in rows])
+    task = assemble(recipe.config, texts=training_texts(data, rows))
     inventory, provenance = prepare(task, recipe.settings("train"))
     if _first_process():
         _write_folder(folder, recipe, task, inventory, provenance)
@@ -88,8 +90,6 @@ def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
     recipe = _recipe(folder)
     place = folder / "checkpoints"
     found = checkpoint.newest(place) if step is None else checkpoint.read(place / f"step-{step:08d}")
-    if found is None:
-        raise StentorError("the run has no checkpoint yet.", path=str(folder))
     task, _ = _rebuild(folder, recipe, found)
     return recipe, task.eval()
 
@@ -143,6 +143,8 @@ def _train(
     finally:
         for tracker in trackers:
             tracker.close(status)
+        if first and batches.rejected():
+            quarantine.write(folder / "quarantine.jsonl", batches.rejected())
     if after.interrupted and first:
         print(f"interrupted at step {module.step}; go on with: stentor train --resume {folder}", flush=True)
     return not after.interrupted
@@ -170,12 +172,14 @@ def _write_folder(
     if inventory.fixed:
         with replacing(folder / FIXED) as temporary:
             weights.save(temporary, weights.tensors(task), inventory.fixed)
-    (folder / "checkpoints").mkdir(exist_ok=True)
+    begin = {"step": 0, "next": {"epoch": 0, "position": 0}, "elapsed": 0.0, "metrics": {}}
+    tensors = weights.tensors(task)
+    checkpoint.write(folder / "checkpoints", begin, {}, lambda path: weights.save(path, tensors, inventory.changing))
     _write(folder / "config.yaml", recipe.to_yaml())
 
 
-def _rebuild(folder: Path, recipe: Recipe, found: Checkpoint | None) -> tuple[Task, weights.Inventory]:
-    """The task as it was at a checkpoint, or at the beginning of the run."""
+def _rebuild(folder: Path, recipe: Recipe, found: Checkpoint) -> tuple[Task, weights.Inventory]:
+    """The task as it was at a checkpoint."""
     randomness.seed_all(recipe.seed)
     task = assemble(recipe.config, state=json.loads((folder / "task.json").read_text()))
     inventory, _ = prepare(task, recipe.settings("train"))
@@ -190,8 +194,7 @@ def _rebuild(folder: Path, recipe: Recipe, found: Checkpoint | None) -> tuple[Ta
         )
     if inventory.fixed:
         weights.restore(task, folder / FIXED, inventory.fixed)
-    if found is not None:
-        weights.restore(task, found.weights, inventory.changing)
+    weights.restore(task, found.weights, inventory.changing)
     return task, inventory
 
 

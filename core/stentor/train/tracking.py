@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import warnings
 from collections.abc import Mapping
@@ -91,13 +92,18 @@ class MLflow:
             self._write()
 
     def _write(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for start in range(0, len(waiting), 1000):
-            self._client.log_batch(self.run, metrics=waiting[start : start + 1000])
         self._written = time.monotonic()
+        try:
+            while self._waiting:
+                self._client.log_batch(self.run, metrics=self._waiting[:1000])
+                del self._waiting[:1000]
+        except Exception as cause:  # a store that is locked or away for a while is tried again later
+            warnings.warn(f"MLflow's store refuses for now: {type(cause).__name__}: {cause}", stacklevel=2)
 
     def close(self, status: str) -> None:
         self._write()
+        if self._waiting:
+            return
         self._client.set_terminated(self.run, {"done": "FINISHED", "interrupted": "KILLED"}.get(status, "FAILED"))
 
 
@@ -127,11 +133,10 @@ def trackers(
         try:
             found.append(MLflow(folder, settings, params, tags) if name == "mlflow" else TensorBoard(folder))
         except StentorError as error:
-            warnings.warn(f"{name} is left out, {METRICS} has everything: {error}", stacklevel=2)
+            print(f"no {name}, {METRICS} has everything: {error}", file=sys.stderr, flush=True)
         except Exception as cause:  # a tracker's store may fail in its own ways; training does not depend on it
-            warnings.warn(
-                f"{name} is left out, {METRICS} has everything: {type(cause).__name__}: {cause}", stacklevel=2
-            )
+            reason = f"{type(cause).__name__}: {cause}"
+            print(f"no {name}, {METRICS} has everything: {reason}", file=sys.stderr, flush=True)
     return found
 
 

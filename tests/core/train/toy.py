@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,9 +127,8 @@ def recipe(train: Path, *, encoder=(), task=(), data=(), valid: Path | None = No
             "task": {"name": "toy", **dict(task)},
             "encoder": {"name": "toy", **dict(encoder)},
             "data": {"train": str(train), "valid": str(valid or ""), "batch_seconds": 3.0, **dict(data)},
-            "train": {"steps": 12, "tracking": [], "checkpoint_every": 4, "log_every": 1, "accelerator": "cpu"} | settings,
+            "train": {"steps": 12, "tracking": [], "checkpoint_every": 4, "log_every": 1, "accelerator": "cpu"}
+            | settings,
             "evaluate": {},
         }
     )
-
-
