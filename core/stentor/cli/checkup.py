@@ -63,7 +63,7 @@ def torch() -> Iterator[Finding]:
     yield Finding("fine", "no GPU: training and decoding run on the CPU, in fp32")
     capability = module.backends.cpu.get_cpu_capability()
     if "AVX512" not in capability and "AMX" not in capability and "SVE" not in capability:
-        yield Finding("warning", f"this CPU ({capability}) has no bf16 units: there bf16 is tens of times slower than fp32",
+        yield Finding("warning", f"this CPU ({capability}) has no bf16 units: bf16 is tens of times slower than fp32",
                       "keep train.precision=auto, which takes fp32 here")  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def torchaudio() -> Iterator[Finding]:
             path.unlink(missing_ok=True)
         return f"removed {len(wrong)} CUDA libraries of torchaudio"
 
-    yield Finding("broken", f"{len(wrong)} libraries of torchaudio need CUDA, which this torch lacks: importing it fails",
+    yield Finding("broken", f"{len(wrong)} libraries of torchaudio need CUDA, which this torch lacks: its import fails",
                   "stentor doctor --fix removes them; its Python part works without", fix)  # fmt: skip
 
 

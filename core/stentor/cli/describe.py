@@ -73,7 +73,8 @@ def _kind(kind: Kind, names: Sequence[str]) -> list[str]:
         if name.startswith("_") or not inspect.isfunction(function):
             continue
         must = "must" if getattr(member, "__isabstractmethod__", False) else "may"
-        lines += ["", f"  {name}{str(inspect.signature(function)).replace("'", '')}   ({must} be implemented)"]
+        signature = str(inspect.signature(function)).replace("'", "")
+        lines += ["", f"  {name}{signature}   ({must} be implemented)"]
         lines += _indented(inspect.getdoc(function) or "", "      ")
     return [*lines, "", f"installed: {', '.join(names) or 'none'}"]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from stentor.config.reference import NameOf
 
 
 @dataclass
@@ -26,8 +28,8 @@ class EvaluateSettings:
     """
 
     sets: dict[str, str] = field(default_factory=dict)
-    metrics: list[str] = field(default_factory=list)
-    normaliser: str = "english"
+    metrics: list[Annotated[str, NameOf("metric")]] = field(default_factory=list)
+    normaliser: Annotated[str, NameOf("normaliser")] = "english"
     targets: dict[str, dict[str, float]] = field(default_factory=dict)
     bootstrap: int = 2000
     confidence: float = 0.95
