@@ -28,7 +28,7 @@ SUFFIXES = frozenset(
 """What an audio file is called; its content decides how it is read."""
 TOLERANCE = 0.1
 """How far declared and decoded lengths may differ (s) before the file counts as damaged."""
-_PIECE = 8192
+_PIECE = 16384
 
 
 class DamagedAudio(UserWarning):
@@ -185,11 +185,11 @@ def write(path: str | Path, samples: NDArray[Any], sample_rate: int) -> None:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+def _opened(path: str | Path) -> Iterator[_Forward]:
     place = Path(path)
     try:
         usable = place.is_file() and place.suffix.lower() != ".raw"
-        file = soundfile.SoundFile(place) if usable else None
+        file = _Forward(place) if usable else None
     except (soundfile.LibsndfileError, OSError, ValueError, TypeError):
         file = None
     if file is None:
@@ -200,6 +200,15 @@ def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
         yield file
 
 
+class _Forward(soundfile.SoundFile):
+    """Reads on without the seek that `soundfile` adds after every read, which garbles MP3 block by block."""
+
+    forward = False
+
+    def seekable(self) -> bool:
+        return not self.forward and super().seekable()
+
+
 class _Stretch:
     """Decodes a stretch of an open file, piece by piece, as mono; afterwards it knows how that went.
 
@@ -208,13 +217,14 @@ class _Stretch:
         damaged: whether the file breaks off or cannot be decoded further.
     """
 
-    def __init__(self, file: soundfile.SoundFile, path: str | Path, start: float, duration: float | None,
+    def __init__(self, file: _Forward, path: str | Path, start: float, duration: float | None,
                  channel: int | None) -> None:  # fmt: skip
         if channel is not None and not 0 <= channel < file.channels:
             raise StentorError(f"there is no channel {channel}; the file has {file.channels}.", path=str(path))
         self._file, self._path, self._channel = file, path, channel
         _seek(file, path, round(start * file.samplerate))
         there = max(0, file.frames - file.tell())
+        file.forward = True
         self._left = None if duration is None else round(duration * file.samplerate)
         self.expected = there if self._left is None else min(self._left, there)
         self.frames = 0
@@ -255,7 +265,7 @@ def _mono(piece: NDArray[np.float32], channel: int | None) -> Samples:
     return piece.mean(axis=1, dtype=np.float32)
 
 
-def _seek(file: soundfile.SoundFile, path: str | Path, position: int) -> None:
+def _seek(file: _Forward, path: str | Path, position: int) -> None:
     if position <= 0:
         return
     try:

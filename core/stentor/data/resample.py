@@ -18,6 +18,8 @@ _ZERO_CROSSINGS = 48
 _ROLLOFF = 0.945
 _BETA = 8.5
 _ROWS = 4096
+_SINGLE_THREADED = 1 << 18
+"""OpenBLAS keeps a product of at most this many multiplications on one thread."""
 
 
 class Resampler:
@@ -62,7 +64,7 @@ class Resampler:
             for begin, column, bank in self._banks:
                 part = self._pending[first * self._advance + begin :]
                 frames = windows(part, bank.shape[0])[: (last - first - 1) * self._advance + 1 : self._advance]
-                output[first:last, column : column + bank.shape[1]] = np.ascontiguousarray(frames) @ bank
+                output[first:last, column : column + bank.shape[1]] = _product(np.ascontiguousarray(frames), bank)
         self._pending = self._pending[rows * self._advance :]
         self._given += output.size
         return output.reshape(-1)
@@ -74,6 +76,14 @@ def resample(samples: Samples, source: int, target: int) -> Samples:
         return samples
     stream = Resampler(source, target)
     return np.concatenate([stream.push(samples), stream.flush()])
+
+
+def _product(frames: Samples, bank: Samples) -> Samples:
+    """``frames @ bank`` in pieces too small for BLAS to share among threads, which costs more than it brings here."""
+    height = max(1, _SINGLE_THREADED // bank.size)
+    whole = len(frames) // height * height
+    pieces = frames[:whole].reshape(-1, height, frames.shape[1]) @ bank
+    return np.concatenate([pieces.reshape(whole, bank.shape[1]), frames[whole:] @ bank])
 
 
 @lru_cache(maxsize=16)
