@@ -23,7 +23,7 @@ _SNRS = (20.0, 15.0, 10.0)  # dB
 
 
 class Commands(Corpus):
-    """Synthetic English commands for a home, a car, music and a calendar: 376 words, 4 to 9 of them in a sentence.
+    """Synthetic English commands for a home, a car, music and a calendar: 378 words, 4 to 9 of them in a sentence.
 
     Held-out sentences never occur in training, and the held-out voice speaks held-out sentences only. The same settings
     give the same bytes, and a build that was cut off goes on where it stopped.

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from stentor.data.atomic import writing
 from stentor.data.augment.noise import Colour, coloured_noise, mix
-from stentor.data.augment.resample import resample
+from stentor.data.resample import resample
 from stentor.interfaces.corpus import Item, Rejected
 from stentor.interfaces.voice import Voice
 from stentor.plugins import registry
@@ -101,10 +102,12 @@ def _finish(audio: np.ndarray, rate: int, plan: Plan) -> np.ndarray:
 
 
 def _write(target: Path, audio: np.ndarray) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    soundfile.write(partial, (audio * 32767).round().astype(np.int16), RATE, format="FLAC", subtype="PCM_16")
-    os.replace(partial, target)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            soundfile.write(file, (audio * 32767).round().astype(np.int16), RATE, format="FLAC", subtype="PCM_16")
+        os.replace(partial, target)
 
 
 def _describe(plan: Plan) -> dict[str, Any]:

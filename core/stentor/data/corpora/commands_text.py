@@ -103,5 +103,8 @@ class Sentences:
         return self._rng.choices(options, [self._need(text) for text in options])[0]
 
     def _need(self, text: str) -> float:
-        """How much a pattern, word or phrase is wanted: that of its last word, which no other phrase shares."""
-        return 1.0 / (1 + self._used[text if text in self._used else text.rpartition(" ")[2]]) ** 2
+        """How much a pattern, word or phrase is wanted; a phrase as much as its last word, which no other one has."""
+        used = self._used.get(text)
+        if used is None:
+            used = self._used.get(text[text.rfind(" ") + 1 :], 0)
+        return 1.0 / (1 + used) ** 2

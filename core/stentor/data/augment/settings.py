@@ -1,0 +1,30 @@
+"""How training audio is varied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class AugmentSettings:
+    """Variation of training waveforms, drawn anew every time an utterance is read; off by default.
+
+    Attributes:
+        speeds: factors one of which is applied to every utterance (pitch changes too), e.g. ``[0.9, 1.0, 1.1]``.
+        noise: share of utterances that noise is added to, 0 to 1.
+        noise_folder: folder with recordings of noise; empty means coloured noise made on the spot.
+        snr: lowest and highest signal-to-noise ratio (dB).
+        codec: share of utterances that go through a simulated codec, 0 to 1.
+        codecs: which ones: ``telephone`` is 300 to 3400 Hz and 8-bit mu-law, ``narrow`` is half the band at 8 bits,
+            ``coarse`` is 6-bit mu-law at full band.
+    """
+
+    speeds: list[float] = field(default_factory=list)
+    noise: float = 0.0
+    noise_folder: str = ""
+    snr: list[float] = field(default_factory=lambda: [5.0, 20.0])
+    codec: float = 0.0
+    codecs: list[Literal["telephone", "narrow", "coarse"]] = field(
+        default_factory=lambda: ["telephone", "narrow", "coarse"]
+    )
