@@ -31,6 +31,6 @@ def mu_law(audio: np.ndarray, *, bits: int) -> np.ndarray:
     """Quantise to `bits` with mu-law companding (ITU-T G.711, mu = 2^bits - 1): float32 [N] in [-1, 1]."""
     mu = 2**bits - 1
     squeezed = np.sign(audio) * np.log1p(mu * np.minimum(np.abs(audio), 1.0)) / np.log1p(mu)
-    levels = mu / 2
+    levels = mu // 2
     stepped = np.round(squeezed * levels) / levels
     return np.asarray(np.sign(stepped) * np.expm1(np.abs(stepped) * np.log1p(mu)) / mu, dtype=np.float32)
