@@ -190,4 +190,5 @@ def stentor(*words: str, path: Path | None = None, **environment: str) -> subpro
     env = {key: value for key, value in os.environ.items() if not key.startswith("STENTOR_")} | environment
     if path is not None:
         env["PYTHONPATH"] = str(path)
-    return subprocess.run([sys.executable, "-m", "stentor", *words], env=env, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "stentor", *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)

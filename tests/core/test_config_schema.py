@@ -113,7 +113,9 @@ def test_required_setting() -> None:
 
 
 def test_nested_components_are_filled_and_checked() -> None:
-    found, problems = check({"name": "both", "parts": ["rule", {"name": "rule", "weight": 2}], "judge": "rule"}, "reward")
+    found, problems = check(
+        {"name": "both", "parts": ["rule", {"name": "rule", "weight": 2}], "judge": "rule"}, "reward"
+    )
     rule = {"name": "rule", "weight": 1.0}
     assert problems == []
     assert found == {"name": "both", "parts": [rule, {"name": "rule", "weight": 2.0}], "judge": rule,

@@ -74,7 +74,9 @@ def test_one_line_names_the_culprit_and_the_rest_works(fault: str, folder: Path,
     assert len(found.failures) == 1
     line = str(found.failures[0])
     assert "\n" not in line
-    assert line.startswith(f"plugin 'x-{fault.replace(' ', '-')}' (stentor-x-{fault.replace(' ', '-')} 2.5) is left out: ")
+    assert line.startswith(
+        f"plugin 'x-{fault.replace(' ', '-')}' (stentor-x-{fault.replace(' ', '-')} 2.5) is left out: "
+    )
     assert reason in line
     assert list(found.registry.entries()) == list(without.registry.entries())
     assert (found.verbs.table, found.recipes, found.loaded) == (without.verbs.table, without.recipes, without.loaded)

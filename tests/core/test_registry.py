@@ -28,7 +28,11 @@ def test_unknown_name_says_options_and_near_match() -> None:
 
 def test_unknown_kind_in_every_way() -> None:
     found = fakes.registry()
-    for call in (lambda: found.get("encodr", "x"), lambda: found.add("encodr", "x", "a:b"), lambda: found.names("encodr")):
+    for call in (
+        lambda: found.get("encodr", "x"),
+        lambda: found.add("encodr", "x", "a:b"),
+        lambda: found.names("encodr"),
+    ):
         with pytest.raises(StentorError) as caught:
             call()
         assert caught.value.suggestion == "encoder"

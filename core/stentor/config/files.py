@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,12 +73,12 @@ class Reader:
             return recipe, known[recipe]
         path = Path(recipe)
         if path.suffix in (".yaml", ".yml"):
-            if not path.is_file():
+            if not _is_file(path):
                 raise StentorError(f"there is no file '{recipe}'.", path="recipe", value=recipe)
             return path.stem, path
         near = near_match(recipe, known)
         beside = Path(f"{recipe}.yaml")
-        if near is None and beside.is_file():
+        if near is None and _is_file(beside):
             near = f"To use the file, write '{beside}'."
         raise StentorError(f"there is no recipe '{recipe}'; a file is given by its path, ending in .yaml.",
                            path="recipe", value=recipe, options=sorted(known), suggestion=near)  # fmt: skip
@@ -96,8 +95,7 @@ class Reader:
         self.files.append(file)
         self.problems += document.problems
         for index, item in enumerate(self._defaults(file)):
-            source = document.where(f"defaults[{index}]")
-            found = self._item(file, item, source, (*above, resolved))
+            found = self._item(file, item, f"defaults[{index}]", (*above, resolved))
             if found is not None:
                 file.items.append(found)
         if SELF not in file.items:
@@ -113,42 +111,36 @@ class Reader:
         self.problems.append(Problem(message, "defaults", defaults, source=file.document.where("defaults")))
         return []
 
-    def _item(
-        self, file: RecipeFile, item: Any, source: str, above: tuple[Path, ...]
-    ) -> RecipeFile | Pick | str | None:
+    def _item(self, file: RecipeFile, item: Any, path: str, above: tuple[Path, ...]) -> RecipeFile | Pick | str | None:
+        source = file.document.where(path)
         if isinstance(item, str):
-            return SELF if item == SELF else self._extended(file, item, source, above)
+            return SELF if item == SELF else self._extended(file, item, path, above)
         if isinstance(item, dict) and len(item) == 1:
             key, name = next(iter(item.items()))
-            word, _, at = key.removeprefix("override ").strip().removeprefix("/").partition("@")
+            word, _, role = key.removeprefix("override ").strip().removeprefix("/").partition("@")
             if name is None:
                 return None
             if isinstance(name, str):
-                return Pick(word, at or None, name, source)
-        self.problems.append(
-            Problem(
-                "an entry is '- KIND: NAME', '- KIND@ROLE: NAME', the name of a recipe to extend, or '_self_'.",
-                "defaults",
-                item,
-                source=source,
-            )
-        )
+                return Pick(word, role or None, name, source)
+        message = "an entry is '- KIND: NAME', '- KIND@ROLE: NAME', the name of a recipe to extend, or '_self_'."
+        self.problems.append(Problem(message, path, item, source=source))
         return None
 
-    def _extended(self, file: RecipeFile, item: str, source: str, above: tuple[Path, ...]) -> RecipeFile | None:
+    def _extended(self, file: RecipeFile, item: str, path: str, above: tuple[Path, ...]) -> RecipeFile | None:
         known, name = self.plugins.recipes, item.removeprefix("/")
         if name in known:
             return self._read(name, known[name], above)
         folder = file.document.path.resolve().parent
-        beside = (folder / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")).resolve()
-        inside = ".." not in Path(name).parts and not Path(item).is_absolute() and beside.is_relative_to(folder)
-        if inside and beside.is_file():
-            return self._read(name, beside, above)
-        options = tuple(sorted({*known, *(path.stem for path in sorted(folder.glob("*.yaml")))}))
+        beside = folder / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+        inside = ".." not in Path(name).parts and not Path(item).is_absolute()
+        if inside and _is_file(beside) and beside.resolve().is_relative_to(folder):
+            return self._read(name, beside.resolve(), above)
+        options = tuple(sorted({*known, *(found.stem for found in sorted(folder.glob("*.yaml")))}))
         message = f"there is no recipe '{item}' to extend."
         if not inside:
             message = f"'{item}' is refused: a recipe extends installed recipes and files in its own folder."
-        self.problems.append(Problem(message, "defaults", item, options, near_match(name, options), source))
+        near = near_match(name, options)
+        self.problems.append(Problem(message, path, item, options, near, file.document.where(path)))
         return None
 
     def _clean(self, file: RecipeFile) -> None:
@@ -164,11 +156,12 @@ class Reader:
                 self.problems.append(Problem(fault, path, text, source=where(path)))
         file.body = _without_faults(file.body)
 
-    def ancestors(self, file: RecipeFile) -> Iterator[RecipeFile]:
-        """The recipes that `file` extends, directly and further, nearest last parent first."""
-        for parent in reversed(file.parents):
-            yield parent
-            yield from self.ancestors(parent)
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a zero byte, is no file's
+        return False
 
 
 def _without_faults(value: Any) -> Any:
