@@ -58,7 +58,7 @@ def gather(folder: Path) -> RunData:
     for name in ("environment", "data", "provenance"):
         text = _text(run, f"{name}.json", name)
         setattr(run, name, _mapping(run, json.loads, text, f"{name}.json"))
-    run.metrics = _lines(run, _text(run, "metrics.jsonl", "learning curves"))
+    run.metrics = _lines(_text(run, "metrics.jsonl", "learning curves"))
     run.results = _results(run)
     return run
 
@@ -81,7 +81,12 @@ def _results(run: RunData) -> list[dict[str, Any]]:
     return sorted(found, key=lambda result: (order.get(result["set"], len(order)), result["set"]))
 
 
-def _lines(run: RunData, text: str) -> list[dict[str, Any]]:
+def metric_lines(folder: Path) -> list[dict[str, Any]]:
+    """The logged lines of a run, by step; empty when there are none."""
+    return _lines(_text(RunData(folder), "metrics.jsonl", ""))
+
+
+def _lines(text: str) -> list[dict[str, Any]]:
     found: dict[Any, dict[str, Any]] = {}
     for line in text.splitlines():
         try:
