@@ -16,6 +16,7 @@ from stentor.train import checkpoint, parameters, randomness, tracking, weights
 from stentor.train.assembly import assemble
 from stentor.train.checkpoint import Checkpoint
 from stentor.train.environment import environment, fingerprints
+from stentor.train.schedule import spent
 from stentor.train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
     if _first_process() and (folder / "config.yaml").exists():
         raise StentorError("it holds a run already.", path=str(folder),
                            suggestion=f"Go on with it: stentor train --resume {folder}")  # fmt: skip
-    data = recipe.settings("data")
+    data, settings = recipe.settings("data"), recipe.settings("train")
+    if not (settings.steps or settings.minutes):
+        raise StentorError("give a budget in train.steps or in train.minutes.", path="train.steps")
     rows = training_rows(data)
     randomness.seed_all(recipe.seed)
     task = assemble(recipe.config, texts=training_texts(data, rows))
-    inventory, provenance = prepare(task, recipe.settings("train"))
+    inventory, provenance = prepare(task, settings)
     if _first_process():
         _write_folder(folder, recipe, task, inventory, provenance)
     return _train(recipe, task, folder, inventory, rows=rows, progress=progress)
@@ -118,10 +121,8 @@ def _train(
     from stentor.train.validation import Validation
 
     settings: TrainSettings = recipe.settings("train")
-    if not (settings.steps or settings.minutes):
-        raise StentorError("give a budget in train.steps or in train.minutes.", path="train.steps")
-    if found is not None and settings.steps and found.step >= settings.steps:
-        print(f"the run in {folder} has all its {settings.steps} steps", flush=True)
+    if found is not None and spent(settings, found.step, found.index["elapsed"]) >= 1:
+        print(f"the run in {folder} has spent its budget: {found.step} steps", flush=True)
         return True
     batches = Batches(task, recipe.settings("data"), rows, _encoders(recipe, task), seed=recipe.seed, progress=progress)
     module = Training(task, settings, seed=recipe.seed, checkpoint=found)

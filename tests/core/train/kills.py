@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +25,14 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def forked(work: Callable[[], object]) -> int:
+def forked(work: Callable[[], object], *, killed_after: Path | None = None) -> int:
     """Run `work` in a child process; the signal that ended it, or 0."""
     child = os.fork()
     if child:
+        if killed_after:
+            while not killed_after.exists() or len(killed_after.read_text().splitlines()) < 4:
+                time.sleep(0.01)
+            os.kill(child, signal.SIGKILL)
         return os.WTERMSIG(os.waitpid(child, 0)[1])
     try:
         work()
@@ -46,6 +51,17 @@ def kill_at_batch(number: int) -> None:
     def loss(self, batch):
         calls[0] += 1
         return die() if calls[0] > number else original(self, batch)
+
+    toy.ToyTask.training_loss = loss
+
+
+def slow() -> None:
+    """Steps that take so long that a kill from outside falls between two of them, or into one."""
+    original = toy.ToyTask.training_loss
+
+    def loss(self, batch):
+        time.sleep(0.1)
+        return original(self, batch)
 
     toy.ToyTask.training_loss = loss
 
@@ -97,7 +113,12 @@ def scenario(folder: Path, recipe, expected: dict, *kills: Callable[[], None]) -
         work = (
             (lambda: fit(recipe, folder, progress=False)) if number == 0 else (lambda: resume(folder, progress=False))
         )
-        signals.append(forked(lambda arm=arm, work=work: (arm(), work())))
+        outside = arm is slow
+        signals.append(
+            forked(
+                lambda arm=arm, work=work: (arm(), work()), killed_after=folder / "metrics.jsonl" if outside else None
+            )
+        )
         kept.append([path.name for path in checkpoint.steps(folder / "checkpoints")])
     ended = forked(lambda: resume(folder, progress=False))
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -105,7 +126,7 @@ def scenario(folder: Path, recipe, expected: dict, *kills: Callable[[], None]) -
 
 
 def main(folder: Path, kinds: list[str]) -> dict:
-    train = toy.corpus(folder)
+    train = folder / "train.jsonl.gz"
     found = {}
     for kind in kinds:
         options = {
@@ -127,6 +148,7 @@ def main(folder: Path, kinds: list[str]) -> dict:
                 f"writing {w}": [lambda w=w: kill_in_writing(w)]
                 for w in ("weights", "state", "sync", "rename", "prune")
             }
+            cases["from outside"] = [slow]
             cases["three times"] = [lambda: kill_at_batch(4), lambda: kill_at_batch(1), lambda: kill_at_batch(4)]
         if kind == "accumulate":
             cases["between batches of a step"] = [lambda: kill_at_batch(13)]
@@ -139,11 +161,6 @@ def main(folder: Path, kinds: list[str]) -> dict:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    import lightning.pytorch  # noqa: F401  once, for all children
-
-    import stentor.train.after_step
-    import stentor.train.batches
-    import stentor.train.module
-    import stentor.train.trainer  # noqa: F401
-
-    print("RESULT " + json.dumps(main(Path(sys.argv[1]), sys.argv[2:])))
+    place = Path(sys.argv[1])
+    fit(toy.recipe(toy.corpus(place), steps=1), place / "warm", progress=False)  # imports once, for all children
+    print("RESULT " + json.dumps(main(place, sys.argv[2:])))
