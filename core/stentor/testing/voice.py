@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,13 +23,26 @@ class VoiceContract(ComponentContract):
     texts: ClassVar[tuple[str, str]] = ("turn left at the bridge", "seven boats")
     loudest: ClassVar[float] = -3.0
     softest: ClassVar[float] = -45.0
+    _voice: ClassVar[Any]
+
+    @property
+    def voice(self) -> Any:
+        """One instance for all checks that only listen: loading an engine takes seconds."""
+        if "_voice" not in vars(type(self)):
+            type(self)._voice = self.build()
+        return type(self)._voice
 
     def probe(self, component: Any) -> Any:
         return component.speak(self.texts[1]).tobytes()
 
+    def test_pickles(self) -> None:
+        """A copy through pickle says the same: corpora hand voices to worker processes."""
+        copy = pickle.loads(pickle.dumps(self.build()))
+        self.demand(self.probe(copy) == self.probe(self.voice), "a pickled copy gives other samples.")
+
     def test_waveform(self) -> None:
         """Mono float32 [N] in [-1, 1], finite, of a plausible length."""
-        voice = self.build()
+        voice = self.voice
         audio = voice.speak(self.texts[0])
         self.demand(
             audio.ndim == 1 and audio.dtype == np.float32, f"it gives {audio.dtype} {audio.shape}, not float32 [N]."
@@ -39,7 +53,7 @@ class VoiceContract(ComponentContract):
 
     def test_level(self) -> None:
         """It neither clips nor whispers below what a recogniser hears."""
-        audio = self.build().speak(self.texts[0])
+        audio = self.voice.speak(self.texts[0])
         clipped = float((np.abs(audio) >= 0.999).mean())
         self.demand(float(np.abs(audio).max()) <= 1.0, f"it peaks at {float(np.abs(audio).max()):.3g}.")
         self.demand(clipped < 1e-3, f"{100 * clipped:.2f} % of its samples are clipped.")
@@ -48,7 +62,7 @@ class VoiceContract(ComponentContract):
 
     def test_deterministic(self) -> None:
         """The same text gives the same samples, from this and from a new instance."""
-        voice = self.build()
+        voice = self.voice
         first = voice.speak(self.texts[0])
         voice.speak(self.texts[1])
         for who, again in (("it", voice.speak(self.texts[0])), ("a new instance", self.build().speak(self.texts[0]))):
@@ -56,18 +70,18 @@ class VoiceContract(ComponentContract):
 
     def test_speed(self) -> None:
         """Twice the speed takes clearly less time."""
-        voice = self.build()
+        voice = self.voice
         ratio = len(voice.speak(self.texts[0], speed=2.0)) / len(voice.speak(self.texts[0]))
         self.demand(0.3 <= ratio <= 0.8, f"at speed 2.0 it takes {ratio:.2f} of the time.")
 
     def test_text_matters(self) -> None:
         """Different texts sound different."""
-        voice = self.build()
+        voice = self.voice
         same = np.array_equal(voice.speak(self.texts[0]), voice.speak(self.texts[1]))
         self.demand(not same, "two texts give the same samples.")
 
     def test_declared(self) -> None:
         """It names its sample rate (Hz) and its licence."""
-        voice = self.build()
+        voice = self.voice
         self.demand(isinstance(voice.sample_rate, int) and voice.sample_rate > 0, f"sample rate {voice.sample_rate!r}.")
         self.demand(bool(voice.licence), "it names no licence.")

@@ -1,0 +1,153 @@
+"""Components that break their contracts, each in one way; and a sound one of each kind to start from."""
+
+import random
+
+import torch
+from torch import nn
+
+from stentor.interfaces.adapter import Adapter
+from stentor.interfaces.encoder import Encoder, EncoderSpec
+from stentor.interfaces.metric import Metric
+from stentor.interfaces.reward import Reward, Scores
+from stentor.interfaces.tokenizer import TextTokenizer
+
+HOP = 400
+
+
+class Sound(Encoder):
+    """Mean and deviation of every 25 ms, projected; keeps its contract."""
+
+    width_shown = 8
+
+    def __init__(self, *, dim: int = 8) -> None:
+        super().__init__()
+        self.dim, self.frame_rate, self.sample_rate = self.width_shown, 40.0, 16000
+        self.project = nn.Linear(HOP, dim)
+
+    @classmethod
+    def spec(cls, *, dim: int = 8):
+        return EncoderSpec(cls.width_shown, 40.0, 16000)
+
+    def frames(self, samples):
+        return -(-samples // HOP)
+
+    def forward(self, audio, lengths):
+        audio = nn.functional.pad(audio, (0, -audio.shape[1] % HOP))
+        return self.project(audio.unflatten(1, (-1, HOP))), (lengths + HOP - 1) // HOP
+
+
+class WideLiar(Sound):
+    """Says that its frames are wider than they are."""
+
+    width_shown = 16
+
+
+class Counting(Sound):
+    """Says that there are more frames than there are."""
+
+    def frames(self, samples):
+        return super().frames(samples) + 1
+
+
+class PaddingSensitive(Sound):
+    """Normalises over the padded batch."""
+
+    def forward(self, audio, lengths):
+        return super().forward(audio / audio.std(), lengths)
+
+
+class Forgetful(Sound):
+    """Keeps a tensor that is no buffer and that its state dict lacks."""
+
+    def __init__(self, *, dim: int = 8) -> None:
+        super().__init__(dim=dim)
+        self.bias = torch.randn(dim)
+
+    def forward(self, audio, lengths):
+        frames, lengths = super().forward(audio, lengths)
+        return frames + self.bias, lengths
+
+
+class Detached(Sound):
+    """A second layer that no gradient reaches."""
+
+    def __init__(self, *, dim: int = 8) -> None:
+        super().__init__(dim=dim)
+        self.unused = nn.Linear(2, 2)
+
+
+class Stuttering(Sound):
+    """Claims to stream and drops what does not fill a frame."""
+
+    capabilities = frozenset({"streaming"})
+
+    def initial_state(self, batch):
+        return None
+
+    def step(self, audio, state, *, last=False):
+        whole = audio[:, : audio.shape[1] // HOP * HOP]
+        return self.forward(whole, torch.full((len(audio),), whole.shape[1]))[0], None
+
+
+class Swallowing(Sound):
+    """Takes any option."""
+
+    def __init__(self, **options) -> None:
+        super().__init__()
+
+
+class Shuffling(Sound):
+    """Draws something new in every pass."""
+
+    def forward(self, audio, lengths):
+        frames, lengths = super().forward(audio, lengths)
+        return frames + random.random(), lengths
+
+
+class Halving(Adapter):
+    """Declares stride 2 and drops the last odd frame."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.stride = 2
+        self.project = nn.Linear(in_dim, out_dim)
+
+    @classmethod
+    def stride_of(cls):
+        return 2
+
+    def forward(self, frames, lengths):
+        return self.project(frames[:, 1::2]), lengths // 2
+
+
+class Raising(TextTokenizer):
+    """Cannot stand what it does not know."""
+
+    letters = "abcdefghijklmnopqrstuvwxyz "
+
+    @property
+    def size(self):
+        return len(self.letters)
+
+    def encode(self, text):
+        return [self.letters.index(letter) for letter in text]
+
+    def decode(self, ids):
+        return "".join(self.letters[index] for index in ids)
+
+
+class Zeroing(Reward):
+    """Scores 0 what it cannot score."""
+
+    nature = "verifiable"
+
+    def score(self, prompts, responses):
+        total = torch.tensor([float(len(response.get("text", ""))) for response in responses])
+        return Scores(total, {"length": total})
+
+
+class Upside(Metric):
+    """Counts what is right and says that lower is better."""
+
+    def counts(self, references, outputs):
+        return [(float(left == right), 1.0) for left, right in zip(references, outputs, strict=True)]

@@ -1,0 +1,83 @@
+"""Every registered component of every kind under its contract; nobody can forget one.
+
+`SMALL` holds a small configuration where the defaults are big, `SOURCES` writes what a corpus reads. What is in neither
+runs with its defaults.
+"""
+
+import pytest
+from corpus_sources import SOURCES
+
+from stentor.errors import StentorError
+from stentor.plugins import installed
+from stentor.testing import contract_for
+
+SMALL = {
+    ("backbone", "causal-lm"): {"dim": 32, "layers": 2, "heads": 2},
+    ("corpus", "commands"): {
+        "utterances": 4,
+        "valid": 1,
+        "heldout_sentences": 1,
+        "heldout_voice": 1,
+        "voices": ("espeak:en-us", "espeak:en-us+f2"),
+        "unseen_voice": "hibari",
+        "workers": 1,
+    },
+}
+TASK_SECTIONS = {
+    "encoder": {"name": "whisper"},
+    "adapter": {"name": "stack", "hidden": 32},
+    "backbone": {"name": "causal-lm", "dim": 32, "layers": 2, "heads": 2},
+    "text": {"name": "characters"},
+}
+EXPECTED_FAILED: dict[tuple[str, str], dict[str, str]] = {}
+
+
+def contract_of(entry):
+    """A test class for one component."""
+    base = contract_for(entry.kind)
+    name = "Test" + "".join(part.capitalize() for part in (*entry.kind.split("-"), *entry.name.split("-")))
+    key = (entry.kind, entry.name)
+    body = {"name": entry.name, "config": SMALL.get(key, {}), "expected_failed": EXPECTED_FAILED.get(key, {})}
+    if key in SOURCES:
+        body["write_source"] = lambda self, folder: SOURCES[key](folder)
+    if entry.kind == "task":
+        roles = entry.load().roles
+        body["sections"] = {role: TASK_SECTIONS[role] for role in roles if role in TASK_SECTIONS}
+    made = type(name, (base,), body)
+    return name, made if usable(made) else pytest.mark.skip(reason=usable.reason)(made)
+
+
+def usable(contract):
+    """Whether what the component needs (an extra, a program) is installed; if not, `usable.reason` says what is."""
+    try:
+        instance = contract()
+        component = instance.build()
+        if contract.kind == "voice":
+            component.speak("yes")
+    except StentorError as error:
+        usable.reason = f"{contract.kind} '{contract.name}' cannot work here: {error}"
+        return "not installed" not in str(error) and "not on the PATH" not in str(error)
+    except Exception:  # its checks report this
+        return True
+    return True
+
+
+ENTRIES = list(installed().registry.entries())
+for _entry in ENTRIES:
+    globals().__setitem__(*contract_of(_entry))
+
+
+def test_everything_registered_is_here():
+    classes = [value for name, value in globals().items() if name.startswith("Test") and hasattr(value, "kind")]
+    assert {(one.kind, one.name) for one in classes} == {(entry.kind, entry.name) for entry in ENTRIES}
+
+
+def test_no_plugin_failed_to_load():
+    assert installed().failures == []
+
+
+def test_lists_name_what_exists():
+    registered = {(entry.kind, entry.name) for entry in ENTRIES}
+    origins = {entry.origin.plugin for entry in ENTRIES}
+    listed = set(SMALL) | set(EXPECTED_FAILED) | set(SOURCES)
+    assert listed <= registered or "asr" not in origins
