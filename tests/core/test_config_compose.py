@@ -27,10 +27,11 @@ def test_settings_are_dataclasses_all_the_way_down(kitchen) -> None:
     assert (train.groups[0].match, train.groups[0].lr, train.groups[0].weight_decay) == ("encoder.*", 2.0, None)
 
 
-@pytest.mark.parametrize(
-    "override", ["text=letters", "tokenizer@text=letters", "tokenizer=letters", "+text=letters",
-                                      "text.name=letters", "++tokenizer@text=letters", "text={name: letters}"],
-)  # fmt: skip
+SWAPS = ("text=letters", "tokenizer@text=letters", "tokenizer=letters", "text.name=letters", "+text=letters",
+         "++tokenizer@text=letters", "text={name: letters}")  # fmt: skip
+
+
+@pytest.mark.parametrize("override", SWAPS)
 def test_a_role_is_swapped_from_the_command_line(kitchen, override: str) -> None:
     assert kitchen.cook(override).sections["text"] == {"name": "letters"}
 

@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.2's plain scalars: ``no`` and ``1:30`` are text, ``1e-4`` is a number."""
 
 
-class Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):
     """Writes what `_Loader` reads back unchanged."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -46,7 +46,13 @@ class Dumper(yaml.SafeDumper):
 
 
 _add_resolvers(_Loader)
-_add_resolvers(Dumper)
+_add_resolvers(_Dumper)
+
+
+def dump(data: dict[str, Any]) -> str:
+    """YAML of plain data that `read` gives back unchanged, tuples as lists."""
+    # characters beyond ASCII are escaped, for YAML takes some of them for line ends
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=120))
 
 
 @dataclass

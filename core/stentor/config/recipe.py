@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stentor.config import reading, structure
 from stentor.config.checking import instance
 from stentor.errors import Problem, StentorError
@@ -74,7 +72,7 @@ class Recipe:
 
     def to_yaml(self) -> str:
         """YAML that `from_file` reads back to an equal recipe."""
-        return yaml.dump(self.config, Dumper=reading.Dumper, sort_keys=False, allow_unicode=True, width=120)
+        return reading.dump(self.config)
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any], registry: Registry | None = None) -> Recipe:
