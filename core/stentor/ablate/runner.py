@@ -78,8 +78,10 @@ def _watched(folders: Sequence[Path]) -> Iterator[None]:
         with tqdm(total=len(folders), desc="cells", unit="cell") as bar:
             while True:
                 ended = stop.wait(1.0)
-                bar.n = sum(bool(cells.read(folder / cells.OUTCOME)) for folder in folders)
-                bar.refresh()
+                ready = sum((folder / cells.OUTCOME).exists() for folder in folders)
+                if ready != bar.n:
+                    bar.n = ready
+                    bar.refresh()
                 if ended:
                     return
 

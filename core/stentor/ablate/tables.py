@@ -25,30 +25,60 @@ def as_json(summary: Summary) -> dict[str, Any]:
 
 
 def as_markdown(summary: Summary) -> str:
-    """A table with one row per group, the command that made it, and what the numbers mean."""
-    head, rows = grid(summary)
+    """Tables with one row per group, the command that made them, and what the numbers mean."""
     lines = [f"# Ablation of {summary.plan.recipe}", "", "```", command(summary.plan), "```", ""]
-    lines += [_row(head), _row(["---"] * len(head)), *(_row(row) for row in rows), "", *meaning(summary)]
+    for grid in grids(summary):
+        lines += [f"## {grid.title}", "", _row(grid.head), _row(["---"] * len(grid.head)), *map(_row, grid.rows), ""]
+    lines += meaning(summary)
     if summary.failed:
         lines += ["", "Cells without a result:", ""]
         lines += [f"- {cell.name}: {error.splitlines()[0]}" for cell, error in summary.failed]
     return "\n".join(lines) + "\n"
 
 
-def grid(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table, as text."""
-    costs = [name for name in _COSTS if any(name in group.costs for group in summary.groups)]
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A table as text; each row belongs to the group of the same place."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def grids(summary: Summary) -> list[Grid]:
+    """One table for each evaluated set, and one of costs."""
+    names = list(dict.fromkeys(name for name, _ in summary.columns))
+    return [*(_scores(summary, name) for name in names), _costs(summary)]
+
+
+def _scores(summary: Summary, name: str) -> Grid:
+    columns = [column for column in summary.columns if column[0] == name]
     head = ["choice", "seeds"]
-    for name, metric in summary.columns:
-        head += [f"{name} {metric.upper()}", "difference", "p"]
+    for _, metric in columns:
+        head += [metric.upper(), "difference", "p"]
     rows = []
     for group in summary.groups:
-        marked = group.label + (" (baseline)" if group.label == summary.plan.baseline else "")
-        row = [marked, str(len(group.runs))]
-        for column in summary.columns:
+        row = [_label(summary, group), str(len(group.runs))]
+        for column in columns:
             row += _cells(group.scores.get(column))
-        rows.append(row + [_COSTS[name][1](group.costs[name]) if name in group.costs else "-" for name in costs])
-    return head + [_COSTS[name][0] for name in costs], rows
+        rows.append(row)
+    return Grid(name, head, rows)
+
+
+def _costs(summary: Summary) -> Grid:
+    names = [name for name in _COSTS if any(name in group.costs for group in summary.groups)]
+    rows = [
+        [
+            _label(summary, group),
+            *(_COSTS[name][1](group.costs[name]) if name in group.costs else "-" for name in names),
+        ]
+        for group in summary.groups
+    ]
+    return Grid("Costs", ["choice", *(_COSTS[name][0] for name in names)], rows)
+
+
+def _label(summary: Summary, group: Group) -> str:
+    return group.label + (" (baseline)" if group.label == summary.plan.baseline else "")
 
 
 def meaning(summary: Summary) -> list[str]:

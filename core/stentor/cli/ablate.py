@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     made = plan.make(arguments.recipe, arguments.words, folder.resolve(), chosen)
     print(f"{len(made.cells)} cells, baseline {made.baseline}, in {folder}", flush=True)
     summary = runner.run(made, _how(arguments))
-    head, rows = tables.grid(summary)
-    print(aligned([head, *rows]))
+    for grid in tables.grids(summary):
+        print(f"\n{grid.title}\n{aligned([grid.head, *grid.rows])}")
     for cell, error in summary.failed:
         print(f"no result: {cell.name}: {error.splitlines()[0]}")
     print(f"Report: {folder / 'report.html'}")

@@ -9,14 +9,17 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def describe(device: torch.device) -> dict[str, Any]:
     """Processor, cores, threads, device and versions behind a measurement."""
-    told = {
+    import torch
+
+    return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -25,11 +28,12 @@ def describe(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    return told
 
 
 def choose_device(name: str) -> torch.device:
     """The device that ``auto``, ``cpu`` or ``cuda`` means here."""
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -61,6 +65,8 @@ class Stopwatch:
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
+            import torch
+
             torch.cuda.synchronize(self.device)
 
 

@@ -19,4 +19,4 @@ class Normaliser(Component, ABC):
 
     def describe(self) -> str:
         """One line: what is done to references and outputs before they are compared."""
-        return (type(self).__doc__ or type(self).__name__).strip().splitlines()[0]
+        return (type(self).__doc__ or type(self).__name__).strip().splitlines()[0].rstrip(".")

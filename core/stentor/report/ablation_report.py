@@ -22,15 +22,13 @@ _LOG_TAIL = 2500
 
 def write(summary: Summary, path: Path) -> Path:
     """Write the page; see `stentor.report.page`."""
-    head, rows = tables.grid(summary)
-    labels = [group.label for group in summary.groups]
     return page.write(
         path,
         "ablation.html.jinja",
         plan=summary.plan,
         cells=len(summary.plan.cells),
-        head=head,
-        rows=list(zip(rows, labels, strict=True)),
+        grids=tables.grids(summary),
+        labels=[group.label for group in summary.groups],
         meaning=[line for line in tables.meaning(summary) if line],
         dots=[_dots(summary, column) for column in summary.columns],
         curves=_curves(summary),

@@ -130,7 +130,7 @@ def _line(series: Series, x: Sequence[float], y: Sequence[float]) -> Markup:
 
 
 def _legend(series: Sequence[Series]) -> Markup:
-    named = [one for one in series if one.points and one.style != "faint"]
+    named = [one for one in series if one.points and one.label and one.style != "faint"]
     if len(named) < 2:
         return Markup("")
     items = (Markup('<li><i class="key {}"></i>{}</li>').format(one.style, one.label) for one in named)
