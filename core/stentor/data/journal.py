@@ -19,7 +19,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known = dict(_read(path)) if path.exists() else {}
+        self._known = dict(_read(path)) if path.is_file() else {}
         self._flushed = time.monotonic()
 
     def __enter__(self) -> Journal:

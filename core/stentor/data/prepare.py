@@ -72,16 +72,17 @@ def prepare(
         folder.mkdir(parents=True, exist_ok=True)
     rejected: list[Rejected] = []
     summary = Summary(dict(about or {}))
-    with Journal(folder / _JOURNAL) as journal:
-        found = _good(_examined(corpus, journal, settings), rejected)
-        _write(folder, _placed(found, settings), summary, rejected)
-    summary.reject(rejected)
-    quarantine.write(folder / QUARANTINE, rejected)
-    if not summary.splits:
-        raise _nothing(folder, rejected)
-    _remove_stale(folder, summary)
-    with replacing(folder / SUMMARY) as temporary:
-        temporary.write_text(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with ExitStack() as names:  # the manifests take their names last, when all else is on the disk
+        with Journal(folder / _JOURNAL) as journal:
+            found = _good(_examined(corpus, journal, settings), rejected)
+            _write(folder, _placed(found, settings), summary, names)
+        summary.reject(rejected)
+        quarantine.write(folder / QUARANTINE, rejected)
+        if not summary.splits:
+            raise _nothing(folder, rejected)
+        _remove_stale(folder, summary)
+        with replacing(folder / SUMMARY) as temporary:
+            temporary.write_text(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return summary
 
 
@@ -158,17 +159,16 @@ def _placed(found: Iterator[tuple[str, Utterance]], settings: PrepareSettings) -
     return [(next(names) if name in ("all", split.REST) else name, utterance) for name, utterance in listed]
 
 
-def _write(folder: Path, placed: Iterable[tuple[str, Utterance]], summary: Summary, rejected: list[Rejected]) -> None:
-    """Write all manifests; none appears under its name before all are whole."""
+def _write(folder: Path, placed: Iterable[tuple[str, Utterance]], summary: Summary, names: ExitStack) -> None:
+    """Bring all manifests to the disk; they take their names when `names` closes."""
     writers: dict[str, Writer] = {}
-    with ExitStack() as stack:
-        for name, utterance in placed:
-            if name not in writers:
-                writers[name] = stack.enter_context(Writer(folder / f"{name}.jsonl.gz"))
-            writers[name].write(utterance)
-            summary.add(name, utterance)
-        for writer in writers.values():
-            writer.close()
+    for name, utterance in placed:
+        if name not in writers:
+            writers[name] = names.enter_context(Writer(folder / f"{name}.jsonl.gz"))
+        writers[name].write(utterance)
+        summary.add(name, utterance)
+    for writer in writers.values():
+        writer.close()
 
 
 def _nothing(folder: Path, rejected: list[Rejected]) -> StentorError:
