@@ -159,7 +159,7 @@ def registry() -> Registry:
 def plugins(folder: Path, **recipes: str) -> Plugins:
     """The registry above, and recipes ``fake/NAME`` in files of `folder`; ``fake/basic`` is always there."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = Plugins(registry=registry(), loaded=[Origin("fakes", "stentor-fakes", "1.0")])
+    found = Plugins(registry=registry(), loaded=[Origin("fake", "stentor-fakes", "1.0")])
     for name, text in {"basic": BASIC, **recipes}.items():
         path = folder / f"{name}.yaml"
         path.write_text(text, encoding="utf-8")
