@@ -64,7 +64,12 @@ def build(kind: str, section: Section, *wired: Any, path: str = "") -> Any:
     path = path or kind
     cls = class_of(kind, section, path=path)
     configured = configured_of(cls, section, path=path)
-    return _blaming(lambda: cls(*wired, **configured), path, section)
+    built = _blaming(lambda: cls(*wired, **configured), path, section)
+    if kind in ("encoder", "adapter", "backbone"):
+        from stentor.train.promises import hold
+
+        hold(built, kind, section["name"], wired)
+    return built
 
 
 def class_of(kind: str, section: Section, *, path: str = "") -> Any:

@@ -4,8 +4,8 @@ import sys
 import warnings
 from pathlib import Path
 
-import toy
 import torch
+import toy
 
 from stentor.train import fit, resume
 
@@ -18,4 +18,8 @@ if __name__ == "__main__":
         resume(folder, progress=False)
     else:
         train = folder.parent / "train.jsonl.gz"
-        fit(toy.recipe(train, valid=train, steps=6, checkpoint_every=3, devices=2, strategy="ddp"), folder, progress=False)
+        fit(
+            toy.recipe(train, valid=train, steps=6, checkpoint_every=3, devices=2, strategy="ddp"),
+            folder,
+            progress=False,
+        )
