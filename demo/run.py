@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = Path("corpora/commands")
-HUMAN = Path("corpora/asterisk")
+HUMAN = Path("corpora/librivox")
 RUN = Path("runs/demo")
 BEGAN = time.monotonic()
 
@@ -31,7 +31,7 @@ def step(title: str, *command: str | Path, needed: bool = True) -> bool:
 
 def human_recording() -> Path | None:
     """A human recording out of a Debian package, or None where it cannot be had."""
-    made = step("A human recording, from a Debian package", "prepare", "asterisk", "-o", HUMAN, needed=False)
+    made = step("Fetch a human reading, out of a Debian package", "prepare", "librivox", "-o", HUMAN, needed=False)
     files = sorted((ROOT / HUMAN).rglob("*.wav"), key=lambda file: file.stat().st_size)
     return files[-1].relative_to(ROOT) if made and files else None
 

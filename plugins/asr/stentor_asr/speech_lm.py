@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stentor.data.augment.spec import SpecAugment
 from stentor.decode.engine import generate
 from stentor.decode.settings import GenerationSettings
 from stentor.errors import Problem
@@ -36,6 +37,10 @@ class SpeechLMTask(Task):
 
     Args:
         ctc_weight: weight of the CTC loss; 0 leaves it out.
+        time_masks: stretches of time blanked out of each utterance's frames in training (SpecAugment, arXiv 1904.08779).
+        time_width: widest such stretch (frames).
+        feature_masks: bands of features blanked out.
+        feature_width: widest such band (features).
         tokens_per_second: longest transcript to decode, per second of audio.
     """
 
@@ -54,6 +59,10 @@ class SpeechLMTask(Task):
         text: TextTokenizer,
         *,
         ctc_weight: float = 0.3,
+        time_masks: int = 2,
+        time_width: int = 25,
+        feature_masks: int = 2,
+        feature_width: int = 40,
         tokens_per_second: float = 12.0,
     ) -> None:
         super().__init__()
@@ -61,6 +70,12 @@ class SpeechLMTask(Task):
         self.vocabulary: Vocabulary = layout.vocabulary(text.size)
         self.model = SpeechLM(backbone, adapter)
         self.ctc_weight, self.tokens_per_second = ctc_weight, tokens_per_second
+        self.augment = SpecAugment(
+            time_masks=time_masks,
+            time_width=time_width,
+            frequency_masks=feature_masks,
+            frequency_width=feature_width,
+        )
         self.ctc = nn.Linear(backbone.dim, text.size + 1) if ctc_weight else None
 
     @classmethod
@@ -161,7 +176,7 @@ class SpeechLMTask(Task):
             frames, lengths = batch["frames"].float(), batch["frame_lengths"]
         else:
             frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
-        return self.model.adapter(frames, lengths)
+        return self.model.adapter(self.augment(frames, lengths), lengths)
 
     def _ctc_loss(self, heard: Tensor, lengths: Tensor, ids: Sequence[Sequence[int]]) -> Tensor:
         log_probs = self.ctc(heard).float().log_softmax(-1).transpose(0, 1)
