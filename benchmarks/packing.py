@@ -50,7 +50,7 @@ def _contestants(sequences: list[Tensor]) -> dict[str, Callable[[], float]]:
 
     ours = CausalLM(VOCABULARY, dim=256, layers=8, heads=4, kv_heads=4, ffn_dim=1024)
     configuration = copy.deepcopy(ours.decoder.config)
-    peer = AutoModelForCausalLM.from_config(configuration, attn_implementation="sdpa")
+    peer = AutoModelForCausalLM.from_config(configuration, attn_implementation="sdpa")  # type: ignore[no-untyped-call]
     peer.model.load_state_dict(ours.decoder.state_dict())
     peer.tie_weights()
     lengths = [len(sequence) for sequence in sequences]
@@ -78,7 +78,7 @@ def _step(loss: Callable[[], Tensor], model: torch.nn.Module) -> Callable[[], fl
     def run() -> float:
         model.zero_grad(set_to_none=True)
         value = loss()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value.item()
 
     return run

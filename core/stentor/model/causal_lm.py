@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,17 +11,20 @@ from torch.nn import functional
 
 from stentor.errors import StentorError
 from stentor.interfaces.backbone import Backbone
-from stentor.model import attention
+from stentor.model import lm_config
 from stentor.model.cache import CacheShape, KeyValueCache
-
-Architecture = Literal["llama", "mistral", "qwen2", "qwen3", "olmo2"]
+from stentor.model.dropout import ResidualDropout
+from stentor.model.fused_copy import FusedCopy
+from stentor.model.lm_config import Architecture
+from stentor.model.weights import resolve
 
 
 class CausalLM(Backbone):
-    """A causal language model of transformers, built from its shape.
+    """A causal language model of transformers, built from its shape or from pretrained weights.
 
-    Weights start as N(0, 2 / (5 dim)), those that write to the residual stream divided by sqrt(2 layers)
-    (Nguyen and Salazar 2019, arXiv 1910.05895; Radford et al. 2019).
+    With a cache, outside training, and where nothing hooks into the layers, it runs on a fused copy of its weights
+    (`stentor.model.fused`), which is refreshed whenever they change. Right padding needs no mask inside: what comes
+    before never sees what comes after.
 
     Args:
         vocabulary_size: number of ids.
@@ -37,6 +40,8 @@ class CausalLM(Backbone):
         norm_eps: added to the mean square in the RMS norms.
         tie_embeddings: whether the projection to logits shares the embedding's weights.
         dropout: probability of dropping values of the input embeddings and of what each block adds.
+        weights: pretrained weights to start from, a folder or a Hub name; their own config.json then says everything
+            above but `dropout`. Vocabulary rows beyond theirs are new.
     """
 
     def __init__(
@@ -55,56 +60,74 @@ class CausalLM(Backbone):
         norm_eps: float = 1e-6,
         tie_embeddings: bool = True,
         dropout: float = 0.0,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
-        from transformers import AutoConfig, AutoModel
-
-        attention.register()
-        self.dim, self.layers, self.dropout = dim, layers, dropout
-        config = AutoConfig.for_model(
-            architecture,
-            vocab_size=vocabulary_size,
-            hidden_size=dim,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=kv_heads or heads,
-            head_dim=head_dim or dim // heads,
-            intermediate_size=ffn_dim or -(-dim * 8 // (3 * 64)) * 64,
-            max_position_embeddings=max_positions,
-            rope_parameters={"rope_type": "default", "rope_theta": rope_theta},
-            rms_norm_eps=norm_eps,
-            initializer_range=(2 / (5 * dim)) ** 0.5,
-            tie_word_embeddings=tie_embeddings,
-            pad_token_id=None,
-            use_cache=False,
+        config = (
+            lm_config.from_weights(weights, vocabulary_size)
+            if weights
+            else lm_config.from_shape(
+                architecture,
+                vocab_size=vocabulary_size,
+                hidden_size=dim,
+                num_hidden_layers=layers,
+                num_attention_heads=heads,
+                num_key_value_heads=kv_heads or heads,
+                head_dim=head_dim or _whole(dim, heads),
+                intermediate_size=ffn_dim or -(-dim * 8 // (3 * 64)) * 64,
+                max_position_embeddings=max_positions,
+                rope_theta=rope_theta,
+                rms_norm_eps=norm_eps,
+                tie_word_embeddings=tie_embeddings,
+            )
         )
-        self.decoder = AutoModel.from_config(config, attn_implementation=attention.NAME)  # type: ignore[no-untyped-call]
-        self.head = None if tie_embeddings else nn.Linear(dim, vocabulary_size, bias=False)
-        self.cache_shape = CacheShape(layers, kv_heads or heads, head_dim or dim // heads)
-        self._initialise()
+        self.weights, self.dropout = weights, dropout
+        self.dim, self.layers = config.hidden_size, config.num_hidden_layers
+        self.decoder = lm_config.build(config)
+        self.head = None if config.tie_word_embeddings else nn.Linear(self.dim, vocabulary_size, bias=False)
+        self._fused = FusedCopy()
+        self._start()
 
     @classmethod
-    def dim_of(cls, **configured: Any) -> int:
-        return int(configured.get("dim", 256))
+    def dim_of(cls, *, dim: int = 256, weights: str | None = None, **_: Any) -> int:
+        return int(lm_config.raw_config(weights)["hidden_size"]) if weights else dim
+
+    def load_pretrained(self) -> dict[str, str]:
+        if self.weights is None:
+            return {}
+        source = resolve(self.weights)
+        lm_config.read(source, self.decoder, None if self.head is None else self.head.weight)
+        return source.provenance()
 
     @property
     def vocabulary_size(self) -> int:
-        return self.decoder.embed_tokens.num_embeddings
+        """The number of ids at present."""
+        return len(self.decoder.embed_tokens.weight)
 
-    def _initialise(self) -> None:
-        std = self.decoder.config.initializer_range
+    def _start(self) -> None:
+        """What writes to the residual stream starts smaller by sqrt(2 layers) (Radford et al. 2019)."""
         with torch.no_grad():
             for name, weight in self.decoder.named_parameters():
                 if name.endswith(("o_proj.weight", "down_proj.weight")):
                     weight.div_((2 * self.layers) ** 0.5)
             if self.head is not None:
-                self.head.weight.normal_(std=std)
+                self.head.weight.normal_(std=self.decoder.config.initializer_range)
+        if self.dropout:
+            for layer in self.decoder.layers:
+                layer.self_attn.register_forward_hook(ResidualDropout(self.dropout))
+                layer.mlp.register_forward_hook(ResidualDropout(self.dropout))
 
     def embed(self, ids: Tensor) -> Tensor:
         return self.decoder.embed_tokens(ids)
 
     def project(self, hidden: Tensor) -> Tensor:
-        return functional.linear(hidden, self.decoder.embed_tokens.weight) if self.head is None else self.head(hidden)
+        fused = None if torch.is_grad_enabled() else self._fused.present(self, hidden)
+        return functional.linear(hidden, self.projection) if fused is None else fused.project(hidden)
+
+    @property
+    def projection(self) -> Tensor:
+        """float [vocabulary_size, dim], hidden states to logits."""
+        return self.decoder.embed_tokens.weight if self.head is None else self.head.weight
 
     def forward(
         self,
@@ -118,35 +141,45 @@ class CausalLM(Backbone):
         if cache is not None:
             return self._step(inputs, mask, positions, cache)
         if packed is not None:
+            if len(inputs) != 1 or sum(packed) != inputs.shape[1] or mask is not None:
+                raise ValueError(f"packed lengths {list(packed)} do not describe one unmasked row of {inputs.shape[1]}")
             positions = torch.cat([torch.arange(n, device=inputs.device) for n in packed])[None]
         inputs = functional.dropout(inputs, self.dropout, self.training)
-        return self._run(
-            inputs, mask[:, None] if mask is not None and mask.ndim == 3 else None, positions, packed=packed
-        )
+        mask = mask if mask is not None and mask.ndim == 3 else None
+        return self._run(inputs, mask, positions, packed=packed)
 
     def _run(self, inputs: Tensor, mask: Tensor | None, positions: Tensor | None, **options: Any) -> Tensor:
-        # right padding needs no mask: what comes before never sees what comes after
         return self.decoder(
-            inputs_embeds=inputs, attention_mask=mask, position_ids=positions, use_cache=False, **options
+            inputs_embeds=inputs,
+            attention_mask=None if mask is None else mask[:, None],
+            position_ids=positions,
+            use_cache=False,
+            **options,
         ).last_hidden_state
 
     @torch.no_grad()
     def _step(self, inputs: Tensor, mask: Tensor | None, positions: Tensor | None, cache: KeyValueCache) -> Tensor:
-        width = inputs.shape[1]
-        counts = mask.sum(1).tolist() if mask is not None and mask.ndim == 2 else [width] * len(inputs)
+        width, padded = inputs.shape[1], mask is not None and mask.ndim == 2
+        counts = mask.sum(1).tolist() if padded and mask is not None else [width] * len(inputs)
         cache.reserve(counts, width)
-        if mask is None or mask.ndim == 2:
-            plain = cache.longest == 0 or (cache.even and width == 1)
-            mask = None if plain else cache.visible(width)
-        if positions is None:
-            positions = cache.lengths[:, None] + torch.arange(width, device=inputs.device)
-        hidden = self._run(inputs, mask[:, None] if mask is not None else None, positions, past_key_values=cache)
+        mask = None if padded else mask
+        fused = self._fused.current(self, inputs, thorough=cache.longest == 0)
+        if fused is not None:
+            hidden = fused.run(inputs, mask, positions, cache)
+        else:
+            if mask is None and cache.longest > 0 and not (cache.even and width == 1):
+                mask = cache.visible(width)
+            if positions is None:
+                positions = cache.next_positions(width)
+            hidden = self._run(inputs, mask, positions, past_key_values=cache)
         cache.advance(counts)
         return hidden
 
     def new_cache(self, batch: int, capacity: int) -> KeyValueCache:
-        weight = self.decoder.embed_tokens.weight
-        return KeyValueCache(self.cache_shape, batch, capacity, dtype=weight.dtype, device=weight.device)
+        config, weight = self.decoder.config, self.decoder.embed_tokens.weight
+        head_dim = self.decoder.layers[0].self_attn.head_dim
+        shape = CacheShape(self.layers, config.num_key_value_heads, head_dim)
+        return KeyValueCache(shape, batch, capacity, dtype=weight.dtype, device=weight.device)
 
     def decoder_layers(self) -> Sequence[nn.Module]:
         return list(self.decoder.layers)
@@ -157,9 +190,10 @@ class CausalLM(Backbone):
         Raises:
             StentorError: when `size` is smaller than the present vocabulary.
         """
-        old = self.vocabulary_size
-        if size < old:
-            raise StentorError(f"the vocabulary has {old} ids and cannot shrink to {size}.", value=size)
+        if size < self.vocabulary_size:
+            raise StentorError(
+                f"the vocabulary has {self.vocabulary_size} ids and cannot shrink to {size}.", value=size
+            )
         table = self.decoder.embed_tokens
         table.weight, table.num_embeddings = self._grown(table.weight, size), size
         self.decoder.config.vocab_size = size
@@ -170,3 +204,9 @@ class CausalLM(Backbone):
         fresh = torch.empty(size - len(weight), self.dim, dtype=weight.dtype, device=weight.device)
         fresh.normal_(std=self.decoder.config.initializer_range)
         return nn.Parameter(torch.cat([weight.detach(), fresh]), requires_grad=weight.requires_grad)
+
+
+def _whole(dim: int, heads: int) -> int:
+    if dim % heads:
+        raise StentorError("it must be a multiple of the number of heads.", path="backbone.dim", value=dim)
+    return dim // heads
