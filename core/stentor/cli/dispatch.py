@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -83,4 +82,6 @@ def _overview() -> str:
 
 def _trace() -> None:
     if os.environ.get("STENTOR_TRACE") == "1":
+        import traceback
+
         traceback.print_exc()
