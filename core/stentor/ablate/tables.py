@@ -46,23 +46,17 @@ class Grid:
 
 
 def grids(summary: Summary) -> list[Grid]:
-    """One table for each evaluated set, and one of costs."""
-    names = list(dict.fromkeys(name for name, _ in summary.columns))
-    return [*(_scores(summary, name) for name in names), _costs(summary)]
+    """One table for each metric on each evaluated set, and one of costs."""
+    return [*(_scores(summary, column) for column in summary.columns), _costs(summary)]
 
 
-def _scores(summary: Summary, name: str) -> Grid:
-    columns = [column for column in summary.columns if column[0] == name]
-    head = ["choice", "seeds"]
-    for _, metric in columns:
-        head += [metric.upper(), "difference", "p"]
-    rows = []
-    for group in summary.groups:
-        row = [_label(summary, group), str(len(group.runs))]
-        for column in columns:
-            row += _cells(group.scores.get(column))
-        rows.append(row)
-    return Grid(name, head, rows)
+def _scores(summary: Summary, column: tuple[str, str]) -> Grid:
+    name, metric = column
+    head = ["choice", "seeds", metric.upper(), "difference", "p"]
+    rows = [
+        [_label(summary, group), str(len(group.runs)), *_cells(group.scores.get(column))] for group in summary.groups
+    ]
+    return Grid(f"{metric.upper()} on {name}", head, rows)
 
 
 def _costs(summary: Summary) -> Grid:

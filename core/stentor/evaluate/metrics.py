@@ -18,6 +18,7 @@ class ErrorRate(Metric):
     counted: ClassVar[str]
 
     def __init__(self, *, normaliser: str = "english") -> None:
+        self.normaliser_name = normaliser
         self.normaliser = plugins.registry().build("normaliser", normaliser)
 
     @abstractmethod
@@ -30,7 +31,7 @@ class ErrorRate(Metric):
 
     def describe(self) -> str:
         counted = f"substituted, inserted and deleted {self.counted} over {self.counted} of the references"
-        return f"{counted}; text normaliser {self.normaliser.describe()}"
+        return f"{counted}; text normaliser {self.normaliser_name}: {self.normaliser.describe()}"
 
 
 class WordErrorRate(ErrorRate):

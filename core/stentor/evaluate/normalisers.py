@@ -31,13 +31,13 @@ class English(Normaliser):
 
     def describe(self) -> str:
         return (
-            "english: Whisper's English normaliser (lower case, no punctuation, fillers or brackets, contractions "
+            "Whisper's English normaliser (lower case, no punctuation, fillers or brackets, contractions "
             "spelled out, numbers as digits, American spelling)"
         )
 
 
 class Basic(Normaliser):
-    """basic: Unicode NFKC, lower case, punctuation and symbols become spaces; for any language."""
+    """Unicode NFKC, lower case, punctuation and symbols become spaces; for any language."""
 
     def __call__(self, text: str) -> str:
         lowered = unicodedata.normalize("NFKC", text).lower()
@@ -45,7 +45,7 @@ class Basic(Normaliser):
 
 
 class Verbatim(Normaliser):
-    """none: as written, apart from the amount of white space."""
+    """As written, apart from the amount of white space."""
 
     def __call__(self, text: str) -> str:
         return " ".join(text.split())

@@ -12,6 +12,7 @@ import yaml
 
 from stentor.config.checking import Checker, instance
 from stentor.errors import StentorError
+from stentor.evaluate.listener import Listener
 from stentor.evaluate.runner import Subject
 from stentor.evaluate.settings import EvaluateSettings
 from stentor.plugins import registry
@@ -38,7 +39,7 @@ def of_recogniser(name: str, output: Path | None, changes: Mapping[str, str]) ->
     recogniser = registry().build("recogniser", name)
     identity = recogniser.load_pretrained()
     folder = output or Path("runs") / f"recogniser-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
-    return Subject(recogniser, folder, name, identity=identity), settings_of({}, changes)
+    return Subject(Listener(recogniser), folder, name, identity=identity), settings_of({}, changes)
 
 
 def settings_of(section: Mapping[str, Any], changes: Mapping[str, str]) -> EvaluateSettings:

@@ -132,7 +132,7 @@ def test_tables_in_three_forms(tmp_path):
     assert score["values"].keys() == {"1", "2"} and score["against_baseline_by_utterance"]["p"] < 0.01
     assert told["groups"][0]["scores"][0]["against_baseline_by_utterance"] is None
     scores, costs = tables.grids(summary)
-    assert (scores.title, scores.head) == ("held-out", ["choice", "seeds", "WER", "difference", "p"])
+    assert (scores.title, scores.head) == ("WER on held-out", ["choice", "seeds", "WER", "difference", "p"])
     assert all(len(row) == len(grid.head) for grid in (scores, costs) for row in grid.rows)
     assert "1.82M" in costs.rows[0] and "10.0 s" in costs.rows[0]
     assert tables.command(made) == "stentor ablate toy encoder=a,b seed=1,2 --baseline encoder=a"

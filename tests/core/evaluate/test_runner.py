@@ -11,6 +11,7 @@ from stentor.data import audio, manifest
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.evaluate.decoding import batches
+from stentor.evaluate.listener import Listener
 from stentor.evaluate.runner import Subject, choose_sets, evaluate_set
 from stentor.evaluate.settings import EvaluateSettings
 from stentor.evaluate.subjects import settings_of
@@ -164,3 +165,20 @@ def test_settings_can_be_changed_and_typos_are_told():
         settings_of({}, {"evaluate.bootstrapp": "900", "evaluate.batch_size": "two"})
     assert [problem.path for problem in caught.value.problems] == ["evaluate.bootstrapp", "evaluate.batch_size"]
     assert caught.value.suggestion == "bootstrap"
+
+
+def test_a_recogniser_is_heard_window_by_window(path, tmp_path):
+    class Segment:
+        def __init__(self, text):
+            self.text, self.segments = text, [self]
+
+    class Counting:
+        sample_rate, window_seconds = 8000, 0.5
+
+        def recognise(self, windows):
+            assert all(0 < len(window) <= 4000 for window in windows)
+            return [Segment(f" {len(window)}") for window in windows]
+
+    result = run(Listener(Counting()), path, tmp_path, normaliser="none")
+    outputs = {row["id"]: row["output"] for row in result["utterances"]}
+    assert outputs["u0"] == "4000" and outputs["u1"] == "4000 2000" and outputs["u4"] == "4000 4000 4000"
