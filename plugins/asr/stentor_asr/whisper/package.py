@@ -82,11 +82,9 @@ class MeetingNoterModels(WeightPackage):
 
         assert self._checked
         arrays = to_transformers(ctranslate2.read(self._folder / "model.bin"))
-        return {
-            name[len(prefix) :]: torch.from_numpy(array.astype(np.float32))
-            for name, array in arrays.items()
-            if name.startswith(prefix)
-        }
+        wanted = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+        widened = {id(array): torch.from_numpy(array.astype(np.float32)) for array in wanted.values()}
+        return {name: widened[id(array)] for name, array in wanted.items()}
 
     def file(self, name: str) -> Path | None:
         return self._folder / name if name == "tokenizer.json" else None

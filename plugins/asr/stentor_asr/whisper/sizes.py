@@ -10,8 +10,9 @@ from stentor.model import weights
 
 SAMPLE_RATE = 16000
 HOP = 160
-WINDOW_SECONDS = 30
 FRAME_SAMPLES = 320
+WINDOW = 30 * SAMPLE_RATE
+POSITIONS = WINDOW // FRAME_SAMPLES
 _SIZES = {  # width, encoder layers, decoder layers, heads
     "tiny": (384, 4, 4, 6),
     "base": (512, 6, 6, 8),

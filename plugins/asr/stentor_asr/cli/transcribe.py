@@ -1,0 +1,138 @@
+"""``stentor transcribe FILE... [--run RUN | --model NAME]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stentor.errors import StentorError
+
+if TYPE_CHECKING:
+    from stentor_asr.transcribe.pipeline import Transcript
+    from stentor_asr.transcribe.recogniser import Recogniser
+
+FORMATS = ("text", "json", "srt", "vtt", "tsv")
+DEFAULT = "openai/whisper-tiny.en"
+_LONG = 120.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio files, and folders of them")
+    who = parser.add_mutually_exclusive_group()
+    models = f"a recogniser of 'stentor list recogniser', or Whisper weights (default {DEFAULT})"
+    who.add_argument("--model", default=DEFAULT, metavar="NAME", help=models)
+    who.add_argument("--run", type=Path, help="the folder of a trained run")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text, one line per segment")
+    parser.add_argument("-o", "--output", type=Path, help="a file, or a folder for several; default: standard output")
+    parser.add_argument("--resume", action="store_true", help="leave out files whose transcript is there already")
+    parser.add_argument("--language", help="what is spoken, e.g. en (default: a multilingual model finds out)")
+    parser.add_argument("--batch", type=int, default=8, help="windows of 30 s at a time (default 8)")
+    parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from stentor_asr.transcribe import places
+
+    if arguments.batch < 1:
+        raise StentorError("must be at least 1.", path="--batch", value=arguments.batch)
+    files = places.found(arguments.files)
+    work = list(zip([path for path, _ in files], _targets(arguments, files), strict=True))
+    if arguments.resume:
+        work = [(path, target) for path, target in work if not target or not target.exists()]
+    if not work:
+        print("stentor: every transcript is there already", file=sys.stderr)
+        return 0
+    recogniser = _recogniser(arguments)
+    about = _about(arguments, recogniser.load_pretrained())
+    failed = 0
+    for (_, target), transcript in zip(work, _transcripts([path for path, _ in work], recogniser, arguments.batch),
+                                       strict=True):  # fmt: skip
+        failed += transcript.failure is not None
+        _tell(transcript)
+        if transcript.failure is None or transcript.segments:
+            _write(arguments, transcript, target, about, alone=len(work) == 1)
+    return 1 if failed else 0
+
+
+def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) -> Sequence[Path | None]:
+    from stentor_asr.transcribe import outputs, places
+
+    if arguments.output is None:
+        if arguments.resume:
+            raise StentorError("--resume needs --output, to see which transcripts are there.", path="--resume")
+        if len(files) > 1 and arguments.format in ("srt", "vtt", "tsv"):
+            raise StentorError(f"several files cannot share one {arguments.format} on standard output; "
+                               "give a folder with -o.", path="--output")  # fmt: skip
+        return [None] * len(files)
+    alone = len(arguments.files) == 1 and not arguments.files[0].is_dir()
+    return places.targets(files, arguments.output, outputs.SUFFIXES[arguments.format], one_file=alone)
+
+
+def _recogniser(arguments: argparse.Namespace) -> Recogniser:
+    from stentor.plugins import registry
+
+    if arguments.run is not None:
+        from stentor_asr.transcribe.trained_run import TrainedRun
+
+        return TrainedRun(arguments.run)
+    known = registry()
+    if arguments.model in known.names("recogniser"):
+        return known.build("recogniser", arguments.model)
+    return known.build(
+        "recogniser", "whisper", weights=arguments.model, language=arguments.language, device=arguments.device
+    )
+
+
+def _about(arguments: argparse.Namespace, provenance: dict[str, str]) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    versions = {name: version(name) for name in ("stentor", "stentor-asr", "torch", "transformers")}
+    return {"model": str(arguments.run or arguments.model), "weights": provenance, "versions": versions}
+
+
+def _transcripts(paths: list[Path], recogniser: Recogniser, batch: int) -> Iterator[Transcript]:
+    from tqdm import tqdm
+
+    from stentor_asr.transcribe.pipeline import transcribe
+
+    total = sum(map(_duration, paths))
+    terminal = sys.stderr.isatty()
+    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+    hidden, pause = not terminal and total < _LONG, 0.2 if terminal else 30.0
+    with tqdm(total=round(total), desc="audio", disable=hidden, mininterval=pause, bar_format=form) as bar:
+        yield from transcribe(paths, recogniser, batch, bar.update)
+
+
+def _duration(path: Path) -> float:
+    from stentor.data import audio
+
+    try:
+        return audio.info(path).duration
+    except StentorError:  # reported when its turn comes
+        return 0.0
+
+
+def _tell(transcript: Transcript) -> None:
+    for warning in transcript.warnings:
+        print(f"stentor: {transcript.path}: {warning}", file=sys.stderr)
+    if transcript.failure is not None:
+        print(f"stentor: {transcript.path}: {transcript.failure}", file=sys.stderr)
+
+
+def _write(
+    arguments: argparse.Namespace, transcript: Transcript, target: Path | None, about: dict[str, Any], *, alone: bool
+) -> None:
+    from stentor.data.atomic import replacing
+    from stentor_asr.transcribe import outputs
+
+    content = outputs.render(arguments.format, transcript, about)
+    if target is not None:
+        with replacing(target) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    elif alone or arguments.format == "json":
+        print(content, end="", flush=True)
+    else:
+        print(f"{transcript.path}:\n{content}", flush=True)

@@ -1,0 +1,140 @@
+"""Audio files of any length to transcripts, in batches of windows across files, in bounded memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from stentor.data import audio
+from stentor.errors import StentorError
+from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
+from stentor_asr.transcribe.windows import Window, cut, is_silent
+
+_SHORTEST = 0.02
+
+
+@dataclass
+class Transcript:
+    """What was said in one file.
+
+    Attributes:
+        path: the file.
+        duration: audio that was read (s).
+        segments: in order of time, not overlapping.
+        language: where the recogniser tells.
+        warnings: what may be wrong with the transcript.
+        failure: why the file could not be read (to its end); None when all is well.
+    """
+
+    path: Path
+    duration: float = 0.0
+    segments: list[Segment] = field(default_factory=list)
+    language: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    failure: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All segments in one line."""
+        return " ".join(segment.text for segment in self.segments)
+
+
+@dataclass
+class _Job:
+    transcript: Transcript
+    waiting: int = 0
+    read: bool = False
+    heard: list[tuple[float, Heard]] = field(default_factory=list)
+
+    def finish(self) -> Transcript:
+        transcript = self.transcript
+        found = []
+        for start, heard in sorted(self.heard, key=lambda pair: pair[0]):
+            found += [replace(one, start=one.start + start, end=one.end + start) for one in heard.segments]
+            transcript.warnings += [f"at {start:.1f} s: {warning}" for warning in heard.warnings]
+            transcript.language = transcript.language or heard.language
+        transcript.segments = in_order(found)
+        if transcript.failure is None and not found:
+            transcript.warnings.append("no speech was found")
+        return transcript
+
+
+def transcribe(
+    paths: Iterable[Path], recogniser: Recogniser, batch: int = 8, advance: Callable[[float], None] = lambda _: None
+) -> Iterator[Transcript]:
+    """Transcribe files, each given out as soon as it and all before it are done.
+
+    Args:
+        paths: audio files.
+        recogniser: with its weights loaded.
+        batch: how many windows are recognised together; they may come from several files.
+        advance: told how many seconds of audio have been dealt with.
+    """
+    jobs: deque[_Job] = deque()
+    pending: list[tuple[_Job, Window]] = []
+    for path in paths:
+        jobs.append(_Job(Transcript(path)))
+        for window in _windows(jobs[-1], recogniser):
+            if is_silent(window.samples, recogniser.sample_rate):
+                advance(len(window.samples) / recogniser.sample_rate)
+                continue
+            jobs[-1].waiting += 1
+            pending.append((jobs[-1], window))
+            if len(pending) == batch:
+                _hear(pending, recogniser, advance)
+                yield from _finished(jobs)
+        yield from _finished(jobs)
+    _hear(pending, recogniser, advance)
+    yield from _finished(jobs)
+
+
+def in_order(segments: Iterable[Segment]) -> list[Segment]:
+    """Segments by their beginning, moved where need be so that none begins before the one before has ended."""
+    ordered: list[Segment] = []
+    for segment in sorted(segments, key=lambda one: one.start):
+        start = max(segment.start, ordered[-1].end if ordered else 0.0)
+        ordered.append(replace(segment, start=start, end=max(segment.end, start + _SHORTEST)))
+    return ordered
+
+
+def _windows(job: _Job, recogniser: Recogniser) -> Iterator[Window]:
+    transcript, rate, longest = job.transcript, recogniser.sample_rate, recogniser.window_seconds
+    try:
+        for window in cut(_blocks(transcript, rate, longest), rate, longest):
+            transcript.duration = window.start + len(window.samples) / rate
+            yield window
+    except StentorError as error:
+        transcript.failure = error.problems[0].message
+    job.read = True
+
+
+def _blocks(transcript: Transcript, rate: int, seconds: float) -> Iterator[np.ndarray]:
+    """Blocks of the file; what the reader warns of goes to the transcript."""
+    blocks = audio.blocks(transcript.path, seconds, rate)
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", audio.DamagedAudio)
+            block = next(blocks, None)
+        transcript.warnings += [str(warning.message) for warning in caught]
+        if block is None:
+            return
+        yield block
+
+
+def _hear(pending: list[tuple[_Job, Window]], recogniser: Recogniser, advance: Callable[[float], None]) -> None:
+    heard = recogniser.recognise([window.samples for _, window in pending])
+    for (job, window), result in zip(pending, heard, strict=True):
+        job.heard.append((window.start, result))
+        job.waiting -= 1
+        advance(len(window.samples) / recogniser.sample_rate)
+    pending.clear()
+
+
+def _finished(jobs: deque[_Job]) -> Iterator[Transcript]:
+    while jobs and jobs[0].read and not jobs[0].waiting:
+        yield jobs.popleft().finish()

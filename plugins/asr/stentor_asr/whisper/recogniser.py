@@ -1,0 +1,159 @@
+"""Transcription with a whole pretrained Whisper: greedy, batched, guarded against loops and silence."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stentor.errors import StentorError
+from stentor.model import weights as pretrained
+from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
+from stentor_asr.whisper.encoder import encode
+from stentor_asr.whisper.features import LogMel
+from stentor_asr.whisper.greedy import Decoded, decode
+from stentor_asr.whisper.rules import TIME_STEP, Rules
+from stentor_asr.whisper.sizes import POSITIONS, SAMPLE_RATE, config_of
+from stentor_asr.whisper.vocabulary import Vocabulary
+
+_LOOPING = 2.4
+_NO_SPEECH, _UNLIKELY = 0.6, -1.0
+_GUARDED_NGRAM = 5
+_WORTH_HEARING, _AS_LOUD_DB = 1.5, 10.0
+_LOOP_WARNING = "repeated itself, and was decoded again without repeating five tokens in a row"
+
+
+class WhisperRecogniser(Recogniser):
+    """Whisper (Radford et al. 2022), greedy, windows padded to 30 s as it was trained, no text carried over.
+
+    A window whose text compresses more than 2.4 times is taken for a loop and decoded again without ever repeating five
+    tokens in a row; no temperature is involved. A window that is more likely no speech than not, and was decoded with a
+    mean log-probability below -1, gives no text.
+
+    Args:
+        weights: a Hub name, or a folder in the Hub's layout.
+        timestamps: decode segment times; otherwise a window is one segment.
+        language: code such as ``en`` for a multilingual model; None finds it for every window.
+        device: where to compute, e.g. ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+    """
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(
+        self,
+        *,
+        weights: str = "openai/whisper-tiny.en",
+        timestamps: bool = True,
+        language: str | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.weights, self.timestamps, self.language = weights, timestamps, language
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._config = config_of(weights)
+        self._model: Any = None
+
+    def load_pretrained(self) -> dict[str, str]:
+        from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+        source = pretrained.resolve(self.weights)
+        checkpoint = source.checkpoint
+        with torch.device("meta"):
+            model = WhisperForConditionalGeneration(WhisperConfig(**self._config))
+        state = checkpoint.state_dict()
+        state.setdefault("proj_out.weight", state.get("model.decoder.embed_tokens.weight", torch.empty(0)))
+        try:
+            model.load_state_dict(state, assign=True)
+        except RuntimeError as cause:
+            raise StentorError(f"the weights '{self.weights}' ({checkpoint.describe()}) do not fit: "
+                               f"{str(cause).splitlines()[-1].strip()}") from cause  # fmt: skip
+        self._model = model.train(False).requires_grad_(False).to(self.device, torch.float32)
+        self._features = LogMel(self._config["num_mel_bins"]).to(self.device)
+        self._vocabulary = Vocabulary(checkpoint, self._config)
+        spoken = sorted(self._vocabulary.specials.languages) or ["en"]
+        if self.language and self.language not in spoken:
+            raise StentorError(f"'{self.weights}' does not know language '{self.language}'.", path="language",
+                               value=self.language, options=spoken)  # fmt: skip
+        return source.provenance()
+
+    def recognise(self, windows: Sequence[np.ndarray]) -> list[Heard]:
+        if self._model is None:
+            raise StentorError(f"the weights '{self.weights}' are not loaded; call load_pretrained first.")
+        heard = self._hear(windows)
+        rests = [(index, *rest) for index, rest in enumerate(map(_unheard, heard, windows)) if rest]
+        for (index, start, _), more in zip(rests, self._hear([samples for _, _, samples in rests]), strict=True):
+            heard[index] = _joined(heard[index], more, start)
+        return heard
+
+    def _encode(self, window: np.ndarray) -> Tensor:
+        audio = torch.from_numpy(np.ascontiguousarray(window, dtype=np.float32)).to(self.device)
+        mel = self._features(audio[None], 2 * POSITIONS)
+        return encode(self._model.model.encoder, mel, torch.tensor([POSITIONS], device=self.device))
+
+    @torch.inference_mode()
+    def _hear(self, windows: Sequence[np.ndarray]) -> list[Heard]:
+        if not windows:
+            return []
+        encoded = torch.cat([self._encode(window) for window in windows])
+        rules = Rules(self._vocabulary.specials, timestamps=self.timestamps)
+        found = decode(self._model, encoded, rules, self.language)
+        loops = [index for index, decoded in enumerate(found) if self._loops(decoded)]
+        if loops:
+            guarded = replace(rules, no_repeat=_GUARDED_NGRAM)
+            for index, again in zip(loops, decode(self._model, encoded[loops], guarded, self.language), strict=True):
+                found[index] = again
+        return [
+            Heard(
+                tuple(self._segments(decoded, len(window) / SAMPLE_RATE)),
+                decoded.language or "en",
+                (_LOOP_WARNING,) if index in loops else (),
+            )
+            for index, (decoded, window) in enumerate(zip(found, windows, strict=True))
+        ]
+
+    def _loops(self, decoded: Decoded) -> bool:
+        text = self._vocabulary.text(decoded.tokens).encode()
+        return len(text) > _LOOPING * len(zlib.compress(text))
+
+    def _segments(self, decoded: Decoded, seconds: float) -> Iterator[Segment]:
+        """Text between timestamps; what has none runs to the end of the window."""
+        if decoded.no_speech > _NO_SPEECH and decoded.mean_score < _UNLIKELY:
+            return
+        start, tokens, scores = 0.0, list[int](), list[float]()
+        for token, score in [*zip(decoded.tokens, decoded.scores, strict=True), (self._end_of(seconds), 0.0)]:
+            time = self._vocabulary.seconds(token)
+            if time is None:
+                tokens.append(token)
+                scores.append(score)
+                continue
+            text = self._vocabulary.text(tokens).strip()
+            if text:
+                end = max(min(time, seconds), start + TIME_STEP)
+                yield Segment(start, end, text, math.exp(math.fsum(scores) / len(scores)))
+            start, tokens, scores = min(time, seconds), [], []
+
+    def _end_of(self, seconds: float) -> int:
+        return self._vocabulary.specials.first_time + round(seconds / TIME_STEP)
+
+
+def _unheard(heard: Heard, window: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """What follows the last segment, if it is long and about as loud as the rest: Whisper stopped too early."""
+    start = heard.segments[-1].end if heard.segments else 0.0
+    rest = window[round(start * SAMPLE_RATE) :]
+    if not heard.segments or len(rest) < _WORTH_HEARING * SAMPLE_RATE or _level(rest) < _level(window) - _AS_LOUD_DB:
+        return None
+    return start, rest
+
+
+def _level(samples: np.ndarray) -> float:
+    return 10 * math.log10(float(np.square(samples, dtype=np.float64).mean()) + 1e-12)
+
+
+def _joined(first: Heard, second: Heard, start: float) -> Heard:
+    later = [replace(segment, start=segment.start + start, end=segment.end + start) for segment in second.segments]
+    return Heard((*first.segments, *later), first.language, (*first.warnings, *second.warnings))
