@@ -183,3 +183,31 @@ def test_every_installed_component_has_a_line_and_a_schema() -> None:
         assert docline.docline(entry.target), f"{entry.kind} {entry.name} has no docstring"
         schema.of(entry)
         assert describe._component(entry)
+
+
+@pytest.mark.parametrize(
+    ("line", "word", "printed"),
+    [("stentor va", "va", "validate \n"), ("stentor list enc", "enc", "encoder \n"),
+     ("stentor describe encoder sm", "sm", "small \n"), ("stentor validate fa", "fa", "fake/basic \n"),
+     ("stentor validate fake/basic encoder=sm", "sm", "small \n"), ("stentor train fake/basic see", "see", "seed=\n"),
+     ("stentor validate fake/basic train.minu", "train.minu", "train.minutes=\n"), ("stentor list zzz", "zzz", "")],
+)  # fmt: skip
+def test_completion(fake, capsys, monkeypatch, line: str, word: str, printed: str) -> None:
+    fake.verbs.add("complete", "stentor.cli.complete", "completes")
+    monkeypatch.setattr("stentor.cli.complete.installed", lambda: fake)
+    monkeypatch.setenv("COMP_LINE", line)
+    assert cli.main(["complete", "stentor", word, "before"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_completion_in_a_real_shell() -> None:
+    import subprocess
+    import sys
+
+    script = f"""stentor() {{ {sys.executable} -m stentor "$@"; }}
+    eval "$(stentor complete)"
+    complete -p stentor
+    COMP_LINE='stentor list ada' COMP_POINT=16 stentor complete stentor ada list"""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert "stentor complete" in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[1] == "adapter "
