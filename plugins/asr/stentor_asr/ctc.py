@@ -1,0 +1,119 @@
+"""Task ``ctc``: transcribe with an encoder and connectionist temporal classification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stentor.errors import Problem
+from stentor.interfaces.decoder import SearchDecoder
+from stentor.interfaces.encoder import Encoder
+from stentor.interfaces.task import Loss, Task
+from stentor.interfaces.tokenizer import TextTokenizer
+from stentor.train.assembly import build_role, class_of_role
+from stentor_asr.alignment import ctc_path
+
+Sections = Mapping[str, Mapping[str, Any]]
+_SLOWEST = 4.0  # frames per second that can still carry the words of speech
+
+
+class CTCTask(Task):
+    """Encoder, one linear layer, CTC loss (Graves et al. 2006, ICML); index 0 is the blank, text ids move up by one.
+
+    An utterance whose transcript needs more frames than it has costs nothing and is counted as ``unfit``.
+
+    Args:
+        dropout: before the linear layer.
+    """
+
+    roles: ClassVar[Mapping[str, str]] = {"encoder": "encoder", "text": "tokenizer", "decoder": "decoder"}
+
+    def __init__(self, encoder: Encoder, text: TextTokenizer, decoder: SearchDecoder, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder, self.text, self.decoder = encoder, text, decoder
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(encoder.dim, text.size + 1)
+
+    @classmethod
+    def assemble(
+        cls,
+        sections: Sections,
+        *,
+        texts: Sequence[str] | None = None,
+        state: Mapping[str, Any] | None = None,
+        **configured: Any,
+    ) -> CTCTask:
+        text: TextTokenizer = build_role(cls, sections, "text")
+        if state is not None:
+            text.load_state(state["text"])
+        else:
+            text.train(texts or ())
+        encoder: Encoder = build_role(cls, sections, "encoder")
+        decoder: SearchDecoder = build_role(cls, sections, "decoder")
+        return cls(encoder, text, decoder, **configured)
+
+    @classmethod
+    def check(cls, sections: Sections, **configured: Any) -> list[Problem]:
+        options = {key: value for key, value in sections["encoder"].items() if key != "name"}
+        rate = class_of_role(cls, sections, "encoder").spec(**options).frame_rate
+        if rate >= _SLOWEST:
+            return []
+        return [Problem(f"{rate:.3g} frames/s are too few for CTC, which gives at most one token per frame; "
+                        f"at least {_SLOWEST:g} are needed.", path="encoder")]  # fmt: skip
+
+    @property
+    def sample_rate(self) -> int:
+        return self.encoder.sample_rate
+
+    def cached_encoder(self) -> nn.Module | None:
+        trained = any(parameter.requires_grad for parameter in self.encoder.parameters())
+        return None if trained else self.encoder
+
+    def state(self) -> dict[str, Any]:
+        return {"text": dict(self.text.state())}
+
+    def training_loss(self, batch: Mapping[str, Any]) -> Loss:
+        log_probs, lengths = self._log_probs(batch)
+        ids = [[i + 1 for i in self.text.encode(text)] for text in batch["texts"]]
+        targets = torch.tensor([i for row in ids for i in row], dtype=torch.int64, device=log_probs.device)
+        counts = torch.tensor([len(row) for row in ids])
+        losses = functional.ctc_loss(
+            log_probs.transpose(0, 1), targets, lengths.cpu(), counts, reduction="none", zero_infinity=True
+        )
+        units = max(1, int(counts.sum()))
+        unfit = sum(needed(row) > length for row, length in zip(ids, lengths.tolist(), strict=True))
+        return Loss(losses.sum() / units, units, {"unfit": float(unfit)})
+
+    @torch.inference_mode()
+    def predict(self, batch: Mapping[str, Any]) -> list[str]:
+        found = self.decoder.search(*self._log_probs(batch))
+        return [self.text.decode([i - 1 for i in row]) for row in found]
+
+    @torch.inference_mode()
+    def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]]:
+        rows = zip(*self._log_probs(batch), outputs, strict=True)
+        return [self._times(row[: int(length)], output) for row, length, output in rows]
+
+    def _times(self, log_probs: Tensor, output: str) -> list[tuple[str, float, float]]:
+        ids, rate = self.text.encode(output), self.encoder.frame_rate
+        path = ctc_path(log_probs, [i + 1 for i in ids])
+        pairs = zip(ids, path, strict=False)
+        return [(self.text.decode([i]), first / rate, (last + 1) / rate) for i, (first, last) in pairs]
+
+    def _log_probs(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """Log-probabilities float32 [B, T, size + 1] and valid frames [B]."""
+        if "frames" in batch:
+            frames, lengths = batch["frames"].to(self.out.weight.dtype), batch["frame_lengths"]
+        else:
+            frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
+        return self.out(self.dropout(frames)).float().log_softmax(-1), lengths
+
+
+def needed(ids: Sequence[int]) -> int:
+    """Fewest frames that CTC can spell `ids` in: one for each, and a blank between equal neighbours."""
+    return len(ids) + sum(left == right for left, right in pairwise(ids))

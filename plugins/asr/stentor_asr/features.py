@@ -1,0 +1,83 @@
+"""Log-mel features, one utterance and about ten seconds at a time, so that what is worked on stays in the cache."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+SAMPLE_RATE = 16000
+WINDOW, HOP, TRANSFORM = 400, 160, 512  # samples: 25 ms, 10 ms, and the next power of two
+FRAME_RATE = SAMPLE_RATE / HOP
+_BLOCK = 1000  # frames
+_FLOOR = 1e-8
+
+
+class LogMel(nn.Module):
+    """Log-mel energies with each band at mean 0 and deviation 1 over the utterance.
+
+    Frames lie wholly inside the utterance (none is padded at its ends), so they cannot depend on the batch's padding;
+    an utterance shorter than one window is filled up with silence.
+
+    Args:
+        bands: mel bands between 20 Hz and half the sample rate.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, bands: int = 80) -> None:
+        super().__init__()
+        self.bands = bands
+        self.register_buffer("window", torch.hann_window(WINDOW, periodic=False), persistent=False)
+        self.register_buffer("filters", mel_filters(bands), persistent=False)
+
+    @staticmethod
+    def frames(samples: int) -> int:
+        """How many frames `samples` samples give."""
+        return 1 + max(0, samples - WINDOW) // HOP
+
+    @torch.no_grad()
+    def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Features float32 [B, T, bands] and lengths int64 [B] of audio float [B, N] at 16 kHz and lengths [B]."""
+        counts = lengths.tolist()
+        rows = [self._normal(self._energies(row[:count].float())) for row, count in zip(audio, counts, strict=True)]
+        valid = torch.tensor([len(row) for row in rows], device=lengths.device)
+        return pad_sequence(rows, batch_first=True), valid
+
+    def _energies(self, wave: Tensor) -> Tensor:
+        """Log energies [T, bands] of one waveform [N]."""
+        if len(wave) < WINDOW:
+            wave = nn.functional.pad(wave, (0, WINDOW - len(wave)))
+        frames = wave.unfold(0, WINDOW, HOP)
+        blocks = [self._block(block) for block in torch.split(frames, _BLOCK)]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+
+    def _block(self, frames: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(frames * self.window.float(), TRANSFORM)
+        power = torch.view_as_real(spectrum).square().sum(-1)
+        return (power @ self.filters.float()).clamp_(min=_FLOOR).log_()
+
+    @staticmethod
+    def _normal(features: Tensor) -> Tensor:
+        deviation, mean = torch.std_mean(features, dim=0, correction=0)
+        return (features - mean) / (deviation + 0.1)
+
+
+def mel_filters(bands: int, low: float = 20.0, high: float = SAMPLE_RATE / 2) -> Tensor:
+    """Triangles [TRANSFORM / 2 + 1, bands] of peak 1, evenly spaced on the mel scale from `low` to `high` (Hz).
+
+    The scale is O'Shaughnessy's: 2595 log10(1 + f / 700).
+    """
+    edges = torch.linspace(_mel(low), _mel(high), bands + 2)
+    hertz = torch.linspace(0, SAMPLE_RATE / 2, TRANSFORM // 2 + 1)
+    places = 2595 * torch.log10(1 + hertz / 700)
+    rising = (places[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - places[:, None]) / (edges[2:] - edges[1:-1])
+    return torch.minimum(rising, falling).clamp(min=0)
+
+
+def _mel(hertz: float) -> float:
+    return 2595 * math.log10(1 + hertz / 700)
