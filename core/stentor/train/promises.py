@@ -21,7 +21,7 @@ def hold(component: Any, kind: str, name: str, wired: tuple[Any, ...]) -> None:
     """
     if isinstance(component, nn.Module) and kind in ("encoder", "adapter", "backbone"):
         promise = _Promise(kind, name, wired)
-        promise.handle = component.register_forward_hook(promise)
+        promise.handle = component.register_forward_hook(promise, with_kwargs=True)
 
 
 class _Promise:
@@ -32,17 +32,18 @@ class _Promise:
     def __init__(self, kind: str, name: str, wired: tuple[Any, ...]) -> None:
         self.kind, self.name, self.wired = kind, name, wired
 
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
         self.handle.remove()
         if self.kind == "backbone":
             return self._width(output, int(module.dim), "hidden states")  # type: ignore[arg-type]
         frames, lengths = output
+        given = (inputs[1] if len(inputs) > 1 else named["lengths"]).tolist()
         if self.kind == "encoder":
             self._width(frames, int(module.dim), "frames")  # type: ignore[arg-type]
-            due = [module.frames(int(samples)) for samples in inputs[1].tolist()]  # type: ignore[operator]
+            due = [module.frames(int(samples)) for samples in given]  # type: ignore[operator]
         else:
             self._width(frames, int(self.wired[1]), "embeddings")
-            due = [-(-count // int(module.stride)) for count in inputs[1].tolist()]  # type: ignore[arg-type]
+            due = [-(-count // int(module.stride)) for count in given]  # type: ignore[arg-type]
         if lengths.tolist() != due or frames.shape[1] < max(due, default=0):
             self._fail(f"lengths {due}", f"{lengths.tolist()} in {frames.shape[1]} positions")
         return None
