@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,12 @@ from numpy.typing import NDArray
 
 from stentor.data.atomic import replacing
 from stentor.data.container import breaks_off, why_unreadable
+from stentor.data.decoding import TOLERANCE, DamagedAudio, Forward, Stretch
 from stentor.data.resample import Resampler, Samples
 from stentor.errors import StentorError
+
+__all__ = ["MIN_SECONDS", "RATES", "SUFFIXES", "TOLERANCE", "AudioInfo", "DamagedAudio", "Scan", "blocks", "info",
+           "read", "scan", "write"]  # fmt: skip
 
 MIN_SECONDS = 0.01
 """Shorter files hold less than one analysis frame and are refused."""
@@ -26,13 +29,7 @@ SUFFIXES = frozenset(
     {".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64"}
 )
 """What an audio file is called; its content decides how it is read."""
-TOLERANCE = 0.1
-"""How far declared and decoded lengths may differ (s) before the file counts as damaged."""
-_PIECE = 16384
-
-
-class DamagedAudio(UserWarning):
-    """A file breaks off or is damaged half-way; what could be read of it was used."""
+_LARGEST_PIECE = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +87,9 @@ def read(
         StentorError: for a file that is missing, not audio, too short, or holds NaN or infinite samples.
     """
     with _opened(path) as file:
-        pieces = list(_Stretch(file, path, start, duration, channel).told())
+        pieces = list(Stretch(file, path, start, duration, channel, piece=_LARGEST_PIECE).told())
         rate = file.samplerate
-    samples = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
+    samples = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, dtype=np.float32), *pieces])
     if len(samples) < (MIN_SECONDS * rate if duration is None else 1):
         raise _too_short(path, len(samples), rate)
     if sample_rate is None or sample_rate == rate:
@@ -117,7 +114,7 @@ def scan(path: str | Path, start: float = 0.0, duration: float | None = None, ch
         StentorError: as `read` does; a damaged file is no error here but is told.
     """
     with _opened(path) as file:
-        stretch = _Stretch(file, path, start, duration, channel)
+        stretch = Stretch(file, path, start, duration, channel)
         peak = max((float(np.abs(piece).max()) for piece in stretch), default=0.0)
         return Scan(stretch.frames, stretch.damaged, peak)
 
@@ -150,7 +147,7 @@ def blocks(
         rate = sample_rate or file.samplerate
         size, hop = round(seconds * rate), round(seconds * rate) - round(overlap * rate)
         held, count, repeated, total = [np.zeros(0, dtype=np.float32)], 0, 0, 0
-        for piece in _resampled(_Stretch(file, path, 0.0, None, channel).told(), Resampler(file.samplerate, rate)):
+        for piece in _resampled(Stretch(file, path, channel=channel).told(), Resampler(file.samplerate, rate)):
             held.append(piece)
             count, total = count + len(piece), total + len(piece)
             while count >= size:
@@ -185,11 +182,11 @@ def write(path: str | Path, samples: NDArray[Any], sample_rate: int) -> None:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[_Forward]:
+def _opened(path: str | Path) -> Iterator[Forward]:
     place = Path(path)
     try:
         usable = place.is_file() and place.suffix.lower() != ".raw"
-        file = _Forward(place) if usable else None
+        file = Forward(place) if usable else None
     except (soundfile.LibsndfileError, OSError, ValueError, TypeError):
         file = None
     if file is None:
@@ -198,81 +195,6 @@ def _opened(path: str | Path) -> Iterator[_Forward]:
         if not RATES[0] <= file.samplerate <= RATES[1]:
             raise StentorError(f"its header claims a sample rate of {file.samplerate} Hz.", path=str(path))
         yield file
-
-
-class _Forward(soundfile.SoundFile):
-    """Reads on without the seek that `soundfile` adds after every read, which garbles MP3 block by block."""
-
-    forward = False
-
-    def seekable(self) -> bool:
-        return not self.forward and super().seekable()
-
-
-class _Stretch:
-    """Decodes a stretch of an open file, piece by piece, as mono; afterwards it knows how that went.
-
-    Attributes:
-        frames: how many samples came out.
-        damaged: whether the file breaks off or cannot be decoded further.
-    """
-
-    def __init__(self, file: _Forward, path: str | Path, start: float, duration: float | None,
-                 channel: int | None) -> None:  # fmt: skip
-        if channel is not None and not 0 <= channel < file.channels:
-            raise StentorError(f"there is no channel {channel}; the file has {file.channels}.", path=str(path))
-        self._file, self._path, self._channel = file, path, channel
-        _seek(file, path, round(start * file.samplerate))
-        there = max(0, file.frames - file.tell())
-        file.forward = True
-        self._left = None if duration is None else round(duration * file.samplerate)
-        self.expected = there if self._left is None else min(self._left, there)
-        self.frames = 0
-        whole = not start and duration is None
-        self.damaged = whole and breaks_off(Path(path), file.format)
-
-    def __iter__(self) -> Iterator[Samples]:
-        floating = self._file.subtype in ("FLOAT", "DOUBLE")
-        while self._left is None or self._left > self.frames:
-            wanted = _PIECE if self._left is None else min(_PIECE, self._left - self.frames)
-            try:
-                piece = self._file.read(wanted, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError:
-                self.damaged = True
-                break
-            if not len(piece):
-                break
-            if floating and not np.isfinite(piece).all():
-                raise StentorError("it holds samples that are not numbers (NaN or infinite).", path=str(self._path))
-            self.frames += len(piece)
-            yield _mono(piece, self._channel)
-        self.damaged = self.damaged or self.frames < self.expected - TOLERANCE * self._file.samplerate
-
-    def told(self) -> Iterator[Samples]:
-        """The same, with a warning at the end when the file is damaged."""
-        yield from self
-        if self.damaged:
-            seconds = self.frames / self._file.samplerate
-            told = f"{self._path}: the file breaks off or is damaged; the {seconds:.2f} s that can be read are used."
-            warnings.warn(DamagedAudio(told), stacklevel=3)
-
-
-def _mono(piece: NDArray[np.float32], channel: int | None) -> Samples:
-    if piece.shape[1] == 1:
-        return piece[:, 0]
-    if channel is not None:
-        return np.ascontiguousarray(piece[:, channel])
-    return piece.mean(axis=1, dtype=np.float32)
-
-
-def _seek(file: _Forward, path: str | Path, position: int) -> None:
-    if position <= 0:
-        return
-    try:
-        file.seek(min(position, file.frames))
-    except soundfile.LibsndfileError as cause:
-        where = position / file.samplerate
-        raise StentorError(f"the file is damaged: it cannot be read from {where:.2f} s on.", path=str(path)) from cause
 
 
 def _resampled(pieces: Iterator[Samples], stream: Resampler) -> Iterator[Samples]:
