@@ -8,11 +8,10 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="new")
-    new = actions.add_parser("new", help="write a complete plugin, with tests that pass, to start from")
-    new.add_argument("name", help="of the plugin and its component, e.g. bird-song")
-    new.add_argument("--kind", default="encoder", help="what it adds (default: encoder)")
-    new.add_argument(
+    parser.add_argument("action", choices=["new"], help="write a complete plugin, with tests that pass, to start from")
+    parser.add_argument("name", help="of the plugin and its component, e.g. bird-song")
+    parser.add_argument("--kind", default="encoder", help="what it adds (default: encoder)")
+    parser.add_argument(
         "-o", "--output", type=Path, default=Path(), metavar="FOLDER", help="where to put it (default: here)"
     )
 
