@@ -19,7 +19,12 @@ def require(module: str, extra: str, *, distribution: str = "stentor") -> Module
     try:
         return importlib.import_module(module)
     except ImportError as cause:
+        state = "is not installed" if _is_absent(cause, module) else f"cannot be imported ({cause})"
         raise StentorError(
-            f"'{module}' is needed here and is not installed ({cause}).",
+            f"'{module}' is needed here and {state}.",
             suggestion=f"Install it with: pip install '{distribution}[{extra}]'",
         ) from cause
+
+
+def _is_absent(cause: ImportError, module: str) -> bool:
+    return isinstance(cause, ModuleNotFoundError) and module.partition(".")[0] == cause.name

@@ -107,3 +107,29 @@ def test_expand_gives_every_combination() -> None:
     for words in (["encoder"], ["lr=interval(0,1)"], ["encoder=glob(*)"]):
         with pytest.raises(StentorError):
             expand(words)
+
+
+def test_any_hydra_application_can_use_the_source() -> None:
+    from hydra import compose as hydra_compose
+    from hydra import initialize
+
+    from stentor.config.source import Served, serving
+
+    with serving(Served(fakes.registry())), initialize(config_path=None, version_base="1.3"):
+        words = ["hydra.searchpath=[stentor://]", "+encoder=small", "+tokenizer@text=words", "encoder.dim=7"]
+        config = hydra_compose(None, words)
+    assert (config.encoder.name, config.encoder.dim, config.encoder.rates) == ("small", 7, [8, 16.0])
+    assert config.text == {"name": "words", "lowercase": True}
+
+
+def test_the_source_lists_kinds_and_components() -> None:
+    from hydra.core.object_type import ObjectType
+
+    from stentor.config.source import Served, StentorSource, serving
+
+    with serving(Served(fakes.registry())):
+        source = StentorSource("test", "stentor://")
+    assert source.list("", ObjectType.GROUP) == sorted(fakes.KINDS)
+    assert source.list("tokenizer", ObjectType.CONFIG) == ["letters", "words"]
+    assert source.list("tokenizer", ObjectType.GROUP) == source.list("nothing", None) == []
+    assert (source.is_group("encoder"), source.is_config("encoder/small"), source.is_config("encoder/x")) == (1, 1, 0)

@@ -1,8 +1,8 @@
 """A Hydra config source, ``stentor://``, that serves registries as config groups on demand.
 
 Every kind is a group and every component a choice in it: ``encoder=conformer`` loads ``encoder/conformer``, which is
-the component's name and the defaults of its constructor. Nothing is stored up front. Any Hydra application may use it,
-with ``hydra.searchpath=[stentor://]``.
+the component's name and the defaults of its constructor. Nothing is stored up front. Within `serving` any Hydra
+application may use it, with ``hydra.searchpath=[stentor://]``.
 """
 
 from __future__ import annotations
