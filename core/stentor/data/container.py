@@ -53,6 +53,20 @@ def breaks_off(path: Path, form: str) -> bool:
         return _ogg_breaks_off(file) if form == "OGG" else _wav_breaks_off(file)
 
 
+def length_is_estimated(path: Path, form: str) -> bool:
+    """Whether nothing in the file declares its length: an MP3 without a Xing, Info or VBRI frame at its beginning."""
+    if form != "MP3":
+        return False
+    with open(path, "rb") as file:
+        head = file.read(10)
+        tag = 0
+        if head[:3] == b"ID3" and len(head) == 10:  # ID3v2: the size is four times seven bits
+            tag = 10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        file.seek(tag)
+        frame = file.read(256)
+    return not any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
+
+
 def _wav_breaks_off(file: BinaryIO) -> bool:
     """Whether more than a tenth of a second of the declared data is missing; some writers miscount by a few bytes."""
     size = os.fstat(file.fileno()).st_size

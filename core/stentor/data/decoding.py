@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from stentor.data.container import breaks_off
+from stentor.data.container import breaks_off, length_is_estimated
 from stentor.data.resample import Samples
 from stentor.errors import StentorError
 
@@ -62,7 +62,9 @@ class Stretch:
                 raise StentorError("it holds samples that are not numbers (NaN or infinite).", path=str(self._path))
             self.frames += len(piece)
             yield _mono(piece, self._channel)
-        self.damaged = self.damaged or self.frames < self._expected - TOLERANCE * self._file.samplerate
+        missing = self._expected - self.frames > TOLERANCE * self._file.samplerate
+        if missing and not length_is_estimated(Path(self._path), self._file.format):
+            self.damaged = True
 
     def told(self) -> Iterator[Samples]:
         """The same, with a warning at the end when the file is damaged."""

@@ -79,6 +79,20 @@ def test_what_can_be_read_of_a_truncated_file_is_used_with_a_warning(tmp_path, n
     np.testing.assert_array_equal(joined, samples)
 
 
+def test_an_mp3_that_does_not_declare_its_length_is_not_taken_for_truncated(tmp_path):
+    """At a variable bit rate the length is then guessed from the first frames, here far too long."""
+    quiet_then_loud = np.concatenate([np.zeros(160_000), np.tile(NOISE, 5)]).astype(np.float32)
+    path = tmp_path / "x.mp3"
+    soundfile.write(path, quiet_then_loud, 16_000, bitrate_mode="VARIABLE", compression_level=0.5)
+    content = path.read_bytes()
+    first = content.index(content[:2], content.index(b"Xing"))
+    path.write_bytes(content[first:])
+    assert audio.info(path).duration > 30
+    found = audio.scan(path)
+    assert not found.damaged
+    assert found.frames == pytest.approx(320_000, abs=3_000)
+
+
 def test_good_files_give_no_warning(tmp_path):
     table = make(tmp_path)
     with warnings.catch_warnings():
