@@ -35,7 +35,8 @@ class Subject:
         folder: results go to its ``evaluation`` folder.
         recipe: what to call it in results.
         metrics: metrics to use where the settings name none.
-        identity: plain data that decides its outputs beside its weights: configuration, provenance.
+        identity: plain data that decides its outputs beside its weights.
+        provenance: of pretrained weights, for a model that has no run folder to tell it.
     """
 
     predictor: Predictor
@@ -43,6 +44,7 @@ class Subject:
     recipe: str
     metrics: tuple[str, ...] = ("wer", "cer")
     identity: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSettings, *, fresh: bool = False) -> Result:
@@ -75,6 +77,7 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
         **_costs(rows, device),
         "bad_rows": bad,
         "machine": machine.describe(device),
+        **({"provenance": dict(subject.provenance)} if subject.provenance else {}),
     }
     found = {utterance.id: utterance for utterance in utterances}
     _align(subject.predictor, shown(rows, next(iter(metrics)), settings.aligned), found, device)

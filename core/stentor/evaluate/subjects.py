@@ -37,9 +37,9 @@ def of_recogniser(name: str, output: Path | None, changes: Mapping[str, str]) ->
     if "recogniser" not in {kind.name for kind in registry().kinds()}:
         raise StentorError("no installed plugin brings recognisers.", suggestion="Install one: pip install stentor-asr")
     recogniser = registry().build("recogniser", name)
-    identity = recogniser.load_pretrained()
+    source = recogniser.load_pretrained()
     folder = output or Path("runs") / f"recogniser-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
-    return Subject(Listener(recogniser), folder, name, identity=identity), settings_of({}, changes)
+    return Subject(Listener(recogniser), folder, name, identity=source, provenance=source), settings_of({}, changes)
 
 
 def settings_of(section: Mapping[str, Any], changes: Mapping[str, str]) -> EvaluateSettings:

@@ -59,7 +59,11 @@ def gather(folder: Path) -> RunData:
         text = _text(run, f"{name}.json", name)
         setattr(run, name, _mapping(run, json.loads, text, f"{name}.json"))
     run.metrics = _lines(_text(run, "metrics.jsonl", "learning curves"))
+    if not (run.config_text or run.metrics):
+        run.notes = ["This folder holds no training run, only scores."]
     run.results = _results(run)
+    for result in run.results:
+        run.provenance = {**result.get("provenance", {}), **run.provenance}
     return run
 
 
