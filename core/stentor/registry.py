@@ -173,7 +173,7 @@ class Registry:
             StentorError: with the options and the near match, when there is none.
         """
         self.check_kind(kind)
-        entry = self._entries.get((kind, name))
+        entry = self._entries.get((kind, name)) if isinstance(name, str) else None
         if entry is None:
             raise StentorError(f"there is no {kind} '{name}'.", path=path, value=name, options=self.names(kind))
         return entry

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -75,6 +76,18 @@ class Both:
     ) -> None: ...
 
 
+@dataclass(kw_only=True)
+class Listed:
+    """A reward that is a dataclass.
+
+    Attributes:
+        words: what is rewarded.
+    """
+
+    words: list[str] = field(default_factory=lambda: ["yes"])
+    weight: float
+
+
 class Endless:
     """A reward that contains itself by default."""
 
@@ -124,7 +137,7 @@ COMPONENTS = {
     "encoder": {"small": "Small", "large": "Large", "untyped": "Untyped", "unannotated": "Unannotated",
                 "greedy": "Greedy", "lost": "Lost", "missing": "NotThere"},
     "tokenizer": {"letters": "Letters", "words": "Words"},
-    "reward": {"rule": "Rule", "both": "Both", "endless": "Endless"},
+    "reward": {"rule": "Rule", "both": "Both", "endless": "Endless", "listed": "Listed"},
     "metric": {"wer": "Rule"},
     "normaliser": {"english": "Rule"},
 }  # fmt: skip

@@ -5,7 +5,7 @@ import dataclasses
 import fakes
 import pytest
 
-from stentor.config import Recipe, expand
+from stentor.config import Recipe, compose, expand
 from stentor.errors import StentorError
 
 
@@ -29,6 +29,22 @@ def test_settings_are_dataclasses_all_the_way_down(kitchen) -> None:
 
 SWAPS = ("text=letters", "tokenizer@text=letters", "tokenizer=letters", "text.name=letters", "+text=letters",
          "++tokenizer@text=letters", "text={name: letters}")  # fmt: skip
+
+
+def test_a_role_is_swapped_with_settings(kitchen) -> None:
+    for words in (["tokenizer@text={name: words, lowercase: false}"], ["tokenizer={lowercase: false}"]):
+        assert kitchen.cook(*words).sections["text"] == {"name": "words", "lowercase": False}
+
+
+def test_versioned_and_numeric_names(kitchen) -> None:
+    for name in ("small.v2", "3", "null", "1e3", "a-b_c"):
+        plugins = kitchen.plugins()
+        plugins.registry.encoder(name, "fakes:Small")
+        assert compose("fake/basic", [f"encoder='{name}'"], plugins=plugins).sections["encoder"]["name"] == name
+        again = f"defaults: [{{task: talk}}, {{encoder: '{name}'}}, {{tokenizer@text: words}}]"
+        plugins = kitchen.plugins(again=again)
+        plugins.registry.encoder(name, "fakes:Small")
+        assert compose("fake/again", plugins=plugins).sections["encoder"]["name"] == name
 
 
 @pytest.mark.parametrize("override", SWAPS)

@@ -19,6 +19,7 @@ WRONG = {
     "unknown setting of a component": (("encoder.dimm=3",), "encoder.dimm", "dim"),
     "unknown setting of a swapped one": (("encoder=large", "encoder.layers=1", "encoder.act=a"), "encoder.act", None),
     "missing value": (("encoder=large",), "encoder.layers", None),
+    "name that is no word": (("task.name=[]",), "task.name", None),
     "role left empty": (("~encoder",), "encoder", None),
     "task left empty": (("~task",), "task", None),
     "value out of range": (("evaluate.bootstrap=3",), "evaluate", None),

@@ -37,6 +37,12 @@ def test_a_setting_without_default_is_required() -> None:
     assert layers.default is REQUIRED
 
 
+def test_a_dataclass_is_a_component_too() -> None:
+    words, weight = of("reward", "listed").configured
+    assert (words.default, words.doc, weight.required) == (["yes"], "what is rewarded.", True)
+    assert check({"name": "listed", "weight": 2}, "reward") == ({"name": "listed", "words": ["yes"], "weight": 2.0}, [])
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("untyped", "'options' of encoder 'untyped' of plugin 'fakes'.*cannot be checked"),

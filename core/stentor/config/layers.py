@@ -45,7 +45,7 @@ class Layers:
         """The choices, where the recipe made one before, as Hydra's overrides."""
         words = {role: self.roles.word_for(role) for role in self.chosen if role in self.top.seen}
         return [
-            f"~{words[role]}" if self.chosen[role] is None else f"{words[role]}={self.chosen[role]}" for role in words
+            f"~{word}" if self.chosen[role] is None else f"{word}='{self.chosen[role]}'" for role, word in words.items()
         ]
 
     def configs(self, root: str) -> dict[str, dict[str, Any]]:
@@ -137,21 +137,29 @@ class Layers:
         word, _, last = given.key.partition(".")
         settings = given.value
         if given.at is None and last == "name" and self.roles.kind_of(word) and isinstance(settings, str):
-            self._take(replace(given, key=word), settings)
+            self._take(word, settings)
             return None
         if last or (given.at is None and not self.roles.means(given.key)):
             return given
-        if isinstance(settings, dict):
-            name = settings.pop("name", None)
-            if isinstance(name, str):
-                self._take(given, name)
-            return given
-        self._take(given, None if given.delete or settings is None else str(settings))
-        return None
+        role = self._role(given)
+        if role is None or not isinstance(settings, dict):
+            if role is not None:
+                self._take(role, None if given.delete or settings is None else str(settings))
+            return None
+        if isinstance(settings.get("name"), str):
+            self._take(role, settings["name"])
+        rest = {key: value for key, value in settings.items() if key != "name"}
+        return replace(given, key=role, at=None, value=rest)
 
-    def _take(self, given: Given, name: str | None) -> None:
+    def _role(self, given: Given) -> str | None:
         try:
-            role = self.roles.resolve(given.key, given.at, SOURCE)
+            return self.roles.resolve(given.key, given.at, SOURCE)
+        except StentorError as error:
+            self.problems += error.problems
+            return None
+
+    def _take(self, role: str, name: str | None) -> None:
+        try:
             if name is not None:
                 self.roles.registry.get(self.roles.kinds[role], name, path=role)
         except StentorError as error:

@@ -102,8 +102,10 @@ def _unknown_sections(config: Mapping[str, Any], roles: dict[str, str] | None,
             continue
         if roles is None and isinstance(config[key], Mapping) and "name" in config[key]:
             continue  # it may well be a role of the task that could not be found
-        yield Problem(f"there is no section '{key}'{' in this task' if roles is not None else ''}.", str(key),
-                      options=tuple(known), suggestion=near_match(str(key), known))  # fmt: skip
+        playing = [role for role, kind in (roles or {}).items() if kind == key]
+        near = playing[0] if playing else near_match(str(key), known)
+        where = " in this task" if roles is not None else ""
+        yield Problem(f"there is no section '{key}'{where}.", str(key), options=tuple(known), suggestion=near)
 
 
 def _code_keys(value: Any, path: str = "") -> Iterator[Problem]:
