@@ -45,5 +45,8 @@ class EvaluateSettings:
             raise ValueError("bootstrap must be at least 100 resamples")
         if not 0.5 <= self.confidence < 1:
             raise ValueError("confidence must lie in [0.5, 1), e.g. 0.95")
+        unknown = sorted(set(self.targets) - set(self.sets)) if self.sets else []
+        if unknown:
+            raise ValueError(f"targets name '{unknown[0]}', which is not among the sets: {', '.join(self.sets)}")
         if self.batch_size < 1 or self.batch_seconds <= 0 or min(self.threads, self.aligned) < 0:
             raise ValueError("batch_size and batch_seconds must be positive and threads and aligned not negative")
