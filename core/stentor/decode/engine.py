@@ -58,7 +58,7 @@ def generate(
         stop: called with (row, tokens so far) after every token; True ends the row.
 
     Raises:
-        StentorError: for an empty prompt.
+        StentorError: for an empty prompt, or a grammar over another vocabulary.
     """
     settings = settings or GenerationSettings()
     if not prompts:
@@ -126,6 +126,8 @@ class _Run:
     def _take(self, logits: Tensor) -> tuple[Tensor, list[int]]:
         """Choose a token for every active row; returns the tokens and which rows (by place) go on."""
         if self.grammar is not None:
+            if self.grammar.size != logits.shape[-1]:
+                raise StentorError(f"the grammar is over {self.grammar.size} ids, the model has {logits.shape[-1]}.")
             allowed = torch.stack([self.grammar.allowed(self.states[row]) for row in self.active])
             masked = logits.masked_fill(~allowed.to(logits.device), -torch.inf)
         else:

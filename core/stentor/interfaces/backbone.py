@@ -63,7 +63,8 @@ class Backbone(Component, nn.Module):
             mask: bool; [B, T] says which inputs are valid (right padding), [B, T, S] which keys each query may see
                 (already causal). None: all valid, causal.
             positions: int64 [B, T]; default counts from 0, or on from the cache.
-            cache: from `new_cache`; the T inputs are appended to it in place.
+            cache: from `new_cache`; the T inputs are appended to it in place, right padding uncounted, and no gradient
+                flows. S then counts the cache's positions and the T new ones.
             packed: lengths of the sequences that lie end to end in the one row of `inputs` (B = 1, summing to T);
                 attention never crosses them and positions restart. Excludes `mask` and `cache`.
 

@@ -90,7 +90,7 @@ class FusedDecoder:
         """Rotated queries, rotated keys and values, each [B, heads, T, d]."""
         mixed = layer.qkv(torch.rms_norm(x, x.shape[1:], layer.norms[0], self.eps))
         mixed = mixed.view(batch, -1, self.heads + 2 * self.kv_heads, self.head_dim)
-        turning, values = mixed.split([self.heads + self.kv_heads, self.kv_heads], 2)
+        turning, values = mixed[:, :, : self.heads + self.kv_heads], mixed[:, :, self.heads + self.kv_heads :]
         if layer.head_norms is not None:
             parts = zip((turning[:, :, : self.heads], turning[:, :, self.heads :]), layer.head_norms, strict=True)
             turning = torch.cat([torch.rms_norm(part, (self.head_dim,), scale, self.eps) for part, scale in parts], 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from stentor.model.lora import effective_weight, is_adapted
 
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Model types whose layers `FusedDecoder` knows."""
+_version = attrgetter("_version")
 
 
 class FusedCopy:
@@ -21,7 +23,8 @@ class FusedCopy:
     def __init__(self) -> None:
         self._decoder: FusedDecoder | None = None
         self._tensors: list[Tensor] = []
-        self._marks: list[tuple[int, int]] = []
+        self._marks: list[Any] = []
+        self._projection: Any = None
         self._switches: list[Any] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -53,23 +56,24 @@ class FusedCopy:
         return self._decoder
 
     def present(self, backbone: Any, hidden: Tensor) -> FusedDecoder | None:
-        """The fused decoder if there is one with the present weights; never makes one."""
+        """The fused decoder if there is one with the present projection; never makes one."""
         if self._decoder is None or backbone.training or torch.is_autocast_enabled(hidden.device.type):
             return None
-        return self._decoder if self._fresh() else None
+        return self._decoder if _marks([backbone.projection]) == self._projection else None
 
     def _make(self, backbone: Any) -> None:
         self._tensors = list(backbone.parameters())
-        self._marks = [_mark(tensor) for tensor in self._tensors]
+        self._marks = _marks(self._tensors)
+        self._projection = _marks([backbone.projection])
         self._decoder = FusedDecoder(backbone.decoder, backbone.projection)
 
     def _fresh(self) -> bool:
-        return all(_mark(tensor) == mark for tensor, mark in zip(self._tensors, self._marks, strict=True))
+        return _marks(self._tensors) == self._marks
 
 
-def _mark(tensor: Tensor) -> tuple[int, int]:
-    """Changes whenever the tensor is written to in place or given other memory."""
-    return tensor.data_ptr(), tensor._version
+def _marks(tensors: list[Tensor]) -> list[Any]:
+    """Changes whenever one of the tensors is written to in place or given other memory."""
+    return [*map(Tensor.data_ptr, tensors), *map(_version, tensors)]
 
 
 def _switches(backbone: Any) -> list[Any] | None:
