@@ -9,21 +9,21 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch import Callback
+from torch import Tensor
 from tqdm import tqdm
 
-from stentor.train import checkpoint, randomness, weights
+from stentor.train import checkpoint, weights
 from stentor.train.settings import TrainSettings
 from stentor.train.tracking import Tracker
 from stentor.train.validation import Validation
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
+    from stentor.train.module import Training
 
 _REDRAW = 0.5
 
 
-class AfterStep(Callback):
+class AfterStep:
     """Runs after every optimiser step.
 
     Args:
@@ -52,22 +52,23 @@ class AfterStep(Callback):
         self.trackers, self.validation = trackers, validation
         self.interrupted = False
         self._bar: Any = tqdm(total=1000, disable=not progress, bar_format="training {percentage:3.0f}%|{bar}| {desc}")
-        self._drawn, self._seen = 0.0, -1
+        self._drawn, self._seen, self._world = 0.0, -1, 1
         self._handlers: dict[int, Any] = {}
         self._best: tuple[float, Path] | None = None
 
-    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+    def begin(self, module: Training) -> None:
         """Listen for Ctrl-C and SIGTERM: the first asks for a stop after the step, the second one interrupts."""
-        self._seen = module.step
+        self._seen, self._world = module.place.step, module.trainer.world_size
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._on_signal)
         self._best = self._best_so_far()
 
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if module.step == self._seen:
+    def __call__(self, module: Training) -> None:
+        """Called after every batch; does something after every step."""
+        if module.place.step == self._seen:
             return
-        self._seen = module.step
-        if trainer.world_size > 1:
+        trainer, self._seen = module.trainer, module.place.step
+        if self._world > 1:
             self.interrupted = trainer.strategy.reduce_boolean_decision(self.interrupted, all=False)
         if self.interrupted:
             trainer.should_stop = True
@@ -76,39 +77,37 @@ class AfterStep(Callback):
         validate = bool(self.validation) and (self._due(self.settings.valid_every) or (last and not self.interrupted))
         save = last or self._due(self.settings.checkpoint_every)
         if log or validate or save:
-            self._report(trainer, module, log=log, validate=validate, save=save)
-        self._draw(module)
+            self._report(module, log=log, validate=validate, save=save)
+        if not self._bar.disable:
+            self._draw(module, force=last)
 
-    def on_exception(self, trainer: Trainer, module: Any, exception: BaseException) -> None:
+    def close(self) -> None:
+        """Stop listening, end the bar."""
         self._restore_handlers()
         self._bar.close()
 
-    def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        self._restore_handlers()
-        self._draw(module, force=True)
-        self._bar.close()
-
-    def _report(self, trainer: Trainer, module: Any, *, log: bool, validate: bool, save: bool) -> None:
+    def _report(self, module: Training, *, log: bool, validate: bool, save: bool) -> None:
+        place = module.place
         module.check_finite()
         metrics: dict[str, float] = {}
         if log:
-            rate = trainer.optimizers[0].param_groups[0]
-            metrics = {**module.tally.take(), "grad_norm": float(module.grad_norm), "epoch": module.next["epoch"]}
-            metrics |= {"lr": rate["lr"] / (rate["scale"] or 1.0), "elapsed": module.elapsed}
-        valid = self.validation(trainer, module) if validate else {}
+            rate = module.trainer.optimizers[0].param_groups[0]
+            metrics = {**module.tally.take(), "grad_norm": _number(place.grad_norm), "epoch": place.next["epoch"]}
+            metrics |= {"lr": rate["lr"] / (rate["scale"] or 1.0), "elapsed": place.elapsed}
+        valid = self.validation(module.trainer, module) if validate else {}
         if valid and not self._bar.disable:
-            self._bar.write(f"step {module.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in valid.items()))
-        with randomness.untouched():
-            for tracker in self.trackers:
-                tracker.log(module.step, metrics | valid)
+            self._bar.write(f"step {place.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in valid.items()))
+        for tracker in self.trackers:
+            tracker.log(place.step, metrics | valid)
         better = self.settings.keep_best and self._better(valid)
         if save or better:
-            self._save(trainer, module, valid)
+            self._save(module, valid)
 
-    def _save(self, trainer: Trainer, module: Any, valid: dict[str, float]) -> None:
+    def _save(self, module: Training, valid: dict[str, float]) -> None:
+        trainer, place = module.trainer, module.place
         state, found = module.state(), module.weights()
         if trainer.is_global_zero:
-            index = {"step": module.step, "next": module.next, "elapsed": module.elapsed, "metrics": valid}
+            index = {"step": place.step, "next": place.next, "elapsed": place.elapsed, "metrics": valid}
             written = checkpoint.write(
                 self.folder, index, state, lambda path: weights.save(path, found, self.inventory.changing)
             )
@@ -133,16 +132,16 @@ class AfterStep(Callback):
     def _due(self, every: int) -> bool:
         return every > 0 and self._seen % every == 0
 
-    def _draw(self, module: Any, *, force: bool = False) -> None:
+    def _draw(self, module: Training, *, force: bool = False) -> None:
         now = time.monotonic()
-        if self._bar.disable or (now - self._drawn < _REDRAW and not force):
+        if now - self._drawn < _REDRAW and not force:
             return
         self._drawn = now
-        share = min(module.share, 1.0)
-        left = module.elapsed * (1 - share) / share if share else 0.0
+        share = min(module.place.share, 1.0)
+        left = module.place.elapsed * (1 - share) / share if share else 0.0
         self._bar.n = round(1000 * share)
         loss = module.tally.recent()
-        told = f"step {module.step}, {int(left) // 60}:{int(left) % 60:02d} left"
+        told = f"step {module.place.step}, {int(left) // 60}:{int(left) % 60:02d} left"
         self._bar.set_description_str(f"loss {loss:.3f}, {told}" if loss is not None else told)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -156,3 +155,7 @@ class AfterStep(Callback):
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
+
+
+def _number(value: Tensor | None) -> float:
+    return 0.0 if value is None else float(value)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from stentor.data import audio, manifest
@@ -54,7 +53,7 @@ def training_texts(settings: DataSettings, rows: list[Utterance]) -> list[str]:
     return [row.text or "" for row in rows]
 
 
-class Batches(LightningDataModule):
+class Batches:
     """Training batches and validation batches.
 
     Args:
@@ -76,10 +75,8 @@ class Batches(LightningDataModule):
         seed: int = 0,
         progress: bool = True,
     ) -> None:
-        super().__init__()
         self.settings, self.rows, self.seed, self.progress = settings, rows, seed, progress
         self.valid = manifest.load(settings.valid) if settings.valid else []
-        self.next: dict[str, int] = {"epoch": 0, "position": 0}
         self.read = partial(read_audio, sample_rate=task.sample_rate)
         self.sample_rate = task.sample_rate
         self.augment = Augment(settings.augment) if _varies(settings.augment) else None
@@ -92,17 +89,15 @@ class Batches(LightningDataModule):
             folder = default_folder(Path(settings.train), settings.cache_folder)
             self.cache = FrameCache(folder, encoder, configuration, precision=settings.cache_precision)
 
-    def prepare_data(self) -> None:
-        """Fill the cache; Lightning calls this in one process only."""
+    def prepare(self) -> None:
+        """Fill the cache; called in one process only."""
         if self.cache is not None:
             self.cache.build([*self.rows, *self.valid], self.read, progress=self.progress)
 
-    def setup(self, stage: str) -> None:
+    def training(self, at: dict[str, int], *, rank: int = 0, world: int = 1) -> Loader:
+        """Endless batches of one of `world` processes, from place `at` on."""
         if self.cache is not None:
             self.cache.missing([])
-
-    def train_dataloader(self) -> Loader:
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         sampler: Sampler
         if self.settings.streaming:
             sampler = StreamingSampler(self.settings, seed=self.seed, rank=rank, world=world)
@@ -117,18 +112,13 @@ class Batches(LightningDataModule):
                 world=world,
             )
         self.loader = Loader(self._reader(self.rows, self.augment), sampler, workers=self.settings.workers)
-        self.loader.load_state_dict(self.next)
+        self.loader.load_state_dict(at)
         return self.loader
 
     def rejected(self) -> list[Rejected]:
         """What could not be read, and why."""
         failed = (self.loader.failed if self.loader else {}) | (self.cache.failures if self.cache else {})
         return [Rejected(name, reason) for name, reason in failed.items()]
-
-    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> Any:
-        if device.type == "cpu":
-            return batch
-        return {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
 
     def validation(self, items: int | None = None) -> Iterator[dict[str, Any]]:
         """Batches of the validation set, the same every time; `items` chooses so many of its utterances."""

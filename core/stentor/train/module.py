@@ -6,9 +6,11 @@ nothing depends on Lightning's own restart of a half-done epoch: a resumed run i
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningModule
@@ -22,32 +24,99 @@ from stentor.train.schedule import scale, spent
 from stentor.train.settings import TrainSettings
 
 
-class Training(LightningModule):
-    """Trains `task`.
+class Data(Protocol):
+    """Where batches come from."""
+
+    def prepare(self) -> None:
+        """Work that one process does for all, before training."""
+
+    def training(self, at: dict[str, int], *, rank: int, world: int) -> Any:
+        """An endless iterable of this process's batches, from place `at` on."""
+
+
+class After(Protocol):
+    """What happens between batches."""
+
+    def begin(self, module: Training) -> None:
+        """Called last before the first batch."""
+
+    def __call__(self, module: Training) -> None:
+        """Called after every batch."""
+
+
+@dataclass
+class Place:
+    """How far a run has come.
 
     Attributes:
         step: optimiser steps done, over all parts of the run.
         next: where the loader goes on after the last batch.
         share: of the budget that is spent.
         grad_norm: of the last step, before clipping.
-        tally: what the log averages since it last took it.
+        earlier: training time of the parts before this one (s).
+        began: when this part began, by the monotonic clock (s); 0 before that.
+    """
+
+    step: int = 0
+    next: dict[str, int] = field(default_factory=lambda: {"epoch": 0, "position": 0})
+    share: float = 0.0
+    grad_norm: Tensor | None = None
+    earlier: float = 0.0
+    began: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Training time so far, all parts of the run together (s)."""
+        return self.earlier + (time.monotonic() - self.began if self.began else 0.0)
+
+
+class Training(LightningModule):
+    """Trains `task`.
+
+    Args:
+        task: with its weights as they are where training begins or goes on.
+        settings: section ``train``.
+        data: gives the batches.
+        after: called after every optimiser step.
+        seed: of dropout and the like, for a run that begins.
+        checkpoint: where the run goes on.
+
+    Attributes:
+        place: how far the run has come.
+        tally: what the log averages since it last looked.
     """
 
     def __init__(
-        self, task: Task, settings: TrainSettings, *, seed: int = 0, checkpoint: Checkpoint | None = None
+        self,
+        task: Task,
+        settings: TrainSettings,
+        data: Data,
+        after: After,
+        *,
+        seed: int = 0,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         super().__init__()
-        self.task, self.settings, self.seed = task, settings, seed
-        self.step, self.share = 0, 0.0
-        self.next: dict[str, int] = {"epoch": 0, "position": 0}
-        self.grad_norm = torch.zeros(())
-        self.tally = Tally()
+        self.task, self.settings, self.data, self.after, self.seed = task, settings, data, after, seed
+        self.place, self.tally = Place(), Tally()
         self._trained = [parameter for parameter in task.parameters() if parameter.requires_grad]
         self._window: list[tuple[list[str], Tensor]] = []
-        self._checkpoint, self._earlier, self._began = checkpoint, 0.0, 0.0
+        self._checkpoint = checkpoint
         if checkpoint is not None:
-            self.step, self.next = checkpoint.step, dict(checkpoint.index["next"])
-            self._earlier = float(checkpoint.index["elapsed"])
+            index = checkpoint.index
+            self.place = Place(checkpoint.step, dict(index["next"]), earlier=float(index["elapsed"]))
+
+    def prepare_data(self) -> None:
+        self.data.prepare()
+
+    def train_dataloader(self) -> Any:
+        trainer = self.trainer
+        return self.data.training(self.place.next, rank=trainer.global_rank, world=trainer.world_size)
+
+    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> Any:
+        if device.type == "cpu":
+            return batch
+        return {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return parameters.optimiser(self.task, self.settings, fused=self.settings.precision != "fp16")
@@ -64,14 +133,15 @@ class Training(LightningModule):
             randomness.seed_all(self.seed + self.global_rank)
         else:
             self._restore(self._checkpoint.state())
-        self._began = time.monotonic()
+        self.after.begin(self)
+        self.place.began = time.monotonic()
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
         loss = self.task.training_loss(batch)
         value = loss.value.detach()
         self._window.append((batch["ids"], value))
         self.tally.add(value, loss, batch)
-        self.next = batch["next"]
+        self.place.next = batch["next"]
         return loss.value
 
     def validation_step(self, batch: dict[str, Any], index: int) -> Any:
@@ -83,24 +153,24 @@ class Training(LightningModule):
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
         limit = self.settings.clip or float("inf")
         sharded = getattr(self.trainer.strategy.model, "clip_grad_norm_", None)
-        self.grad_norm = sharded(limit) if sharded else torch.nn.utils.clip_grad_norm_(self._trained, limit)
-        if self.grad_norm.device.type == "cpu":
+        norm: Tensor = sharded(limit) if sharded else torch.nn.utils.clip_grad_norm_(self._trained, limit)
+        self.place.grad_norm = norm
+        if norm.device.type == "cpu":
             self.check_finite()
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, closure: Callable[[], Any]) -> None:  # type: ignore[override]
-        self.share = self._spent(self.step + 1)
-        factor = scale(self.settings, self.share)
+        place = self.place
+        place.share = self._spent(place.step + 1)
+        factor = scale(self.settings, place.share)
         for group in optimizer.param_groups:
             group["lr"] = self.settings.lr * group["scale"] * factor
         super().optimizer_step(epoch, batch_idx, optimizer, closure)
-        self.step += 1
-        if self.share >= 1:
+        place.step += 1
+        if place.share >= 1:
             self.trainer.should_stop = True
 
-    @property
-    def elapsed(self) -> float:
-        """Training time so far, all parts of the run together (s)."""
-        return self._earlier + (time.monotonic() - self._began if self._began else 0.0)
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.after(self)
 
     def check_finite(self) -> None:
         """Raise when a loss or gradient since the last check is not a number; on accelerators this waits for them.
@@ -109,14 +179,15 @@ class Training(LightningModule):
             StentorError: with the ids of the batch.
         """
         window, self._window = self._window, []
-        faulty = [ids for ids, value in window if not torch.isfinite(value)]
-        if not faulty and (self.settings.precision == "fp16" or torch.isfinite(self.grad_norm)):
+        faulty = [ids for ids, value in window if not math.isfinite(value)]
+        norm = self.place.grad_norm
+        if not faulty and (self.settings.precision == "fp16" or norm is None or math.isfinite(norm)):
             return
         what = "loss" if faulty else "gradient"
         ids = faulty[0] if faulty else [name for names, _ in window for name in names]
         raise StentorError(
-            f"the {what} of step {self.step + 1} is not a finite number; the batch held {', '.join(ids)}. Look at "
-            f"these utterances, or lower train.lr; the last checkpoint is from before.",
+            f"the {what} of step {self.place.step + 1} is not a finite number; the batch held {', '.join(ids)}. Look "
+            f"at these utterances, or lower train.lr; the last checkpoint is from before.",
             path="train",
         )
 
@@ -143,10 +214,10 @@ class Training(LightningModule):
         if len(state["random"]) == self.trainer.world_size:
             randomness.restore(state["random"][self.global_rank])
         else:
-            randomness.seed_all(self.seed + self.step * self.trainer.world_size + self.global_rank)
+            randomness.seed_all(self.seed + self.place.step * self.trainer.world_size + self.global_rank)
 
     def _spent(self, steps: int) -> float:
-        share = spent(self.settings, steps, self.elapsed)
+        share = spent(self.settings, steps, self.place.elapsed)
         if self.settings.minutes and self.trainer.world_size > 1:
             return float(self.trainer.strategy.broadcast(share))
         return share

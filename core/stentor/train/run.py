@@ -125,10 +125,8 @@ def _train(
         print(f"the run in {folder} has spent its budget: {found.step} steps", flush=True)
         return True
     batches = Batches(task, recipe.settings("data"), rows, _encoders(recipe, task), seed=recipe.seed, progress=progress)
-    module = Training(task, settings, seed=recipe.seed, checkpoint=found)
-    batches.next = module.next
     first = _first_process()
-    trackers = _trackers(folder, settings, recipe, module.step) if first else []
+    trackers = _trackers(folder, settings, recipe, found.step if found else 0) if first else []
     after = AfterStep(
         folder / "checkpoints",
         settings,
@@ -137,17 +135,19 @@ def _train(
         Validation(batches, settings.valid_items, task.metrics),
         progress=progress and first,
     )
+    module = Training(task, settings, batches, after, seed=recipe.seed, checkpoint=found)
     status = "failed"
     try:
-        trainer_for(settings, after).fit(module, datamodule=batches)
+        trainer_for(settings).fit(module)
         status = "interrupted" if after.interrupted else "done"
     finally:
+        after.close()
         for tracker in trackers:
             tracker.close(status)
         if first and batches.rejected():
             quarantine.write(folder / "quarantine.jsonl", batches.rejected())
     if after.interrupted and first:
-        print(f"interrupted at step {module.step}; go on with: stentor train --resume {folder}", flush=True)
+        print(f"interrupted at step {module.place.step}; go on with: stentor train --resume {folder}", flush=True)
     return not after.interrupted
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from stentor.data.atomic import replacing, writing
 from stentor.errors import StentorError
 from stentor.extras import require
+from stentor.train import randomness
 from stentor.train.settings import TrainSettings
 
 METRICS = "metrics.jsonl"
@@ -94,9 +95,10 @@ class MLflow:
     def _write(self) -> None:
         self._written = time.monotonic()
         try:
-            while self._waiting:
-                self._client.log_batch(self.run, metrics=self._waiting[:1000])
-                del self._waiting[:1000]
+            with randomness.untouched():
+                while self._waiting:
+                    self._client.log_batch(self.run, metrics=self._waiting[:1000])
+                    del self._waiting[:1000]
         except Exception as cause:  # a store that is locked or away for a while is tried again later
             warnings.warn(f"MLflow's store refuses for now: {type(cause).__name__}: {cause}", stacklevel=2)
 

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
 from stentor.train.settings import TrainSettings
 
@@ -21,7 +21,7 @@ _SAID_ELSEWHERE = (
 )
 
 
-def trainer_for(settings: TrainSettings, *callbacks: Callback) -> Trainer:
+def trainer_for(settings: TrainSettings) -> Trainer:
     """A Trainer for one endless epoch; `Training` says when it is over."""
     for pattern in _SAID_ELSEWHERE:
         warnings.filterwarnings("ignore", pattern)
@@ -36,7 +36,6 @@ def trainer_for(settings: TrainSettings, *callbacks: Callback) -> Trainer:
     }
     return Trainer(
         **options,
-        callbacks=list(callbacks),
         max_epochs=1,
         logger=False,
         enable_checkpointing=False,
