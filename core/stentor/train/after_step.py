@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from stentor.train.module import Training
 
 _REDRAW = 0.5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class AfterStep:
@@ -53,14 +55,15 @@ class AfterStep:
         self.interrupted = False
         self._bar: Any = tqdm(total=1000, disable=not progress, bar_format="training {percentage:3.0f}%|{bar}| {desc}")
         self._drawn, self._seen, self._world = 0.0, -1, 1
-        self._handlers: dict[int, Any] = {}
+        self._listens = threading.current_thread() is threading.main_thread()
+        self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         self._best: tuple[float, Path] | None = None
 
     def begin(self, module: Training) -> None:
         """Listen for Ctrl-C and SIGTERM: the first asks for a stop after the step, the second one interrupts."""
         self._seen, self._world = module.place.step, module.trainer.world_size
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._on_signal)
+        for number in _SIGNALS if self._listens else ():
+            signal.signal(number, self._on_signal)
         self._best = self._best_so_far()
 
     def __call__(self, module: Training) -> None:
@@ -152,9 +155,8 @@ class AfterStep:
         self._bar.write("stopping after this step and saving; once more to stop at once")
 
     def _restore_handlers(self) -> None:
-        for number, handler in self._handlers.items():
+        for number, handler in self._handlers.items() if self._listens else ():
             signal.signal(number, handler)
-        self._handlers = {}
 
 
 def _number(value: Tensor | None) -> float:
