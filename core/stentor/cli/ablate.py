@@ -36,7 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = plan.parse_baseline(arguments.baseline)
     made = plan.make(arguments.recipe, arguments.words, folder.resolve(), chosen)
     print(f"{len(made.cells)} cells, baseline {made.baseline}, in {folder}", flush=True)
-    summary = runner.run(made, _how(arguments))
+    try:
+        summary = runner.run(made, _how(arguments))
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", flush=True)
+        raise
     for grid in tables.grids(summary):
         print(f"\n{grid.title}\n{aligned([grid.head, *grid.rows])}")
     for cell, error in summary.failed:
