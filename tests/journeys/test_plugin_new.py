@@ -29,6 +29,7 @@ def written(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_write_install_test_use(tmp_path):
     """The whole story: write it, pip install -e, its tests pass, it is listed and checked."""
     told = stentor("plugin", "new", "bird-song", "-o", tmp_path).stdout
@@ -44,6 +45,7 @@ def test_write_install_test_use(tmp_path):
     assert "failed" not in stentor("check", "encoder", "bird-song", "dim=16", python=python).stdout
 
 
+@pytest.mark.slow
 def test_every_kind_passes_its_own_tests(tmp_path):
     """All templates at once, as if installed; also that their code is clean."""
     folders = [write_plugin(f"new-{kind}", kind, tmp_path) for kind in KINDS]

@@ -48,6 +48,7 @@ def place(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_tutorial_does_what_it_says(place):
     path = tools(place / "bin", make_environment(place / "env"))
     output, seen = "", {"bash": 0, "python": 0, "text": 0}

@@ -17,6 +17,9 @@ SHORT = ("train.steps=3", "train.minutes=0", "train.tracking=[]", "data.valid=",
          "evaluate.sets={}", "evaluate.targets={}")  # fmt: skip
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def python(tmp_path_factory):
     """An environment with the distribution installed."""
