@@ -59,7 +59,7 @@ class Recogniser(Component, ABC):
         """
 
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
-        """One text per row of a batch with ``audio`` [B, N] and ``audio_lengths`` [B], as of a task; silence has none."""
+        """One text per row of a batch with ``audio`` [B, N] and ``audio_lengths`` [B]; silence has none."""
         lengths = [int(length) for length in batch["audio_lengths"]]
         rows = [np.asarray(row[:length], np.float32) for row, length in zip(batch["audio"], lengths, strict=True)]
         pieces = [

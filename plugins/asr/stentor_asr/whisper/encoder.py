@@ -92,7 +92,7 @@ class WhisperEncoder(Encoder):
 
 
 def encode(network: Any, mel: Tensor, lengths: Tensor) -> Tensor:
-    """Frames [B, T, D] of log-mels, zero beyond `lengths`; bit for bit what each row gives alone.
+    """Frames [B, T, D] of log-mels, zero beyond `lengths`; on one CPU thread bit for bit what each row gives alone.
 
     Args:
         network: ``transformers``' WhisperEncoder.
@@ -101,16 +101,23 @@ def encode(network: Any, mel: Tensor, lengths: Tensor) -> Tensor:
     """
     longest = int(lengths.max())
     mel = functional.pad(mel, (1, 2 * longest + 1 - mel.shape[2]))
-    hidden = functional.gelu(functional.conv1d(mel, network.conv1.weight, network.conv1.bias))
-    hidden = functional.pad(hidden, (1, 0))
-    hidden = functional.gelu(functional.conv1d(hidden, network.conv2.weight, network.conv2.bias, stride=2))
-    hidden = hidden.transpose(1, 2) + network.embed_positions.weight[:longest]
+    hidden = _convolve(network.conv1, mel.transpose(1, 2))
+    hidden = _convolve(network.conv2, functional.pad(hidden, (0, 0, 1, 0))) + network.embed_positions.weight[:longest]
     valid = torch.arange(longest, device=mel.device) < lengths[:, None]
     packed, sizes = hidden[valid], lengths.tolist()
     for layer in network.layers:
         packed = packed + _attend(layer.self_attn, layer.self_attn_layer_norm(packed), sizes)
         packed = packed + layer.fc2(functional.gelu(layer.fc1(layer.final_layer_norm(packed))))
     return torch.zeros_like(hidden).masked_scatter(valid[..., None], network.layer_norm(packed))
+
+
+def _convolve(convolution: Any, frames: Tensor) -> Tensor:
+    """GELU of a convolution without padding over frames [B, T, C].
+
+    One matrix product: convolution kernels change with the shape, and with them the last bits of a row in a batch.
+    """
+    spans = frames.unfold(1, convolution.kernel_size[0], convolution.stride[0]).flatten(2)
+    return functional.gelu(functional.linear(spans, convolution.weight.flatten(1), convolution.bias))
 
 
 def _attend(attention: Any, packed: Tensor, sizes: list[int]) -> Tensor:

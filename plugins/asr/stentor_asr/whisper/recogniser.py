@@ -132,7 +132,7 @@ class WhisperRecogniser(Recogniser):
                 scores.append(score)
                 continue
             text = self._vocabulary.text(tokens).strip()
-            if text:
+            if any(character.isalnum() for character in text):
                 end = max(min(time, seconds), start + TIME_STEP)
                 yield Segment(start, end, text, math.exp(math.fsum(scores) / len(scores)))
             start, tokens, scores = min(time, seconds), [], []
