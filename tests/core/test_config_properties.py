@@ -5,6 +5,7 @@ import math
 import fakes
 import pytest
 import yaml
+from hydra.core.override_parser.types import Quote, QuotedString
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,45 @@ def test_any_override_composes_or_is_refused_in_plain_words(plugins, overrides) 
         assert all(problem.message for problem in error.problems)
     else:
         assert Recipe.from_dict(recipe.config, plugins.registry) == recipe
+
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=8).filter(lambda text: "${" not in text)
+GOOD = st.fixed_dictionaries(
+    {},
+    optional={
+        "encoder.dim": st.integers(),
+        "encoder.dropout": st.floats(allow_nan=False, allow_infinity=False),
+        "encoder.frozen": st.booleans(),
+        "encoder.act": st.sampled_from(["relu", "gelu"]),
+        "encoder.bands": st.lists(st.integers(), max_size=3),
+        "encoder.weights": TEXT,
+        "data.valid": TEXT,
+        "evaluate.sets": st.dictionaries(st.sampled_from(["a", "b-c"]), TEXT, max_size=2),
+        "seed": st.integers(),
+    },
+)
+
+
+def spelt(value: object) -> str:
+    """A value in the grammar of overrides."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{spelt(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, str):
+        return QuotedString(value, Quote.single).with_quotes()
+    return str(value).lower()
+
+
+@SLOW
+@given(wanted=GOOD)
+def test_good_overrides_arrive_and_survive_yaml(plugins, tmp_path_factory, wanted) -> None:
+    recipe = compose("fake/basic", [f"{key}={spelt(value)}" for key, value in wanted.items()], plugins=plugins)
+    for key, value in wanted.items():
+        section, _, last = key.partition(".")
+        found = recipe.config[section][last] if last else recipe.config[section]
+        assert (found, type(found)) == (value, type(value))
+    path = tmp_path_factory.getbasetemp() / "run.yaml"
+    path.write_text(recipe.to_yaml(), encoding="utf-8")
+    assert Recipe.from_file(path, plugins.registry) == recipe
 
 
 WORDS = st.text(max_size=12) | st.sampled_from(
