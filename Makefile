@@ -12,7 +12,7 @@ demo: setup        ## train, transcribe and report, end to end
 	$(BIN)/python demo/run.py
 
 test: setup        ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: setup        ## style and types
 	$(BIN)/ruff check .
