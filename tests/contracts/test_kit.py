@@ -117,8 +117,9 @@ def run_pytest(folder, body):
         "for name in ('Sound', 'WideLiar'): registry().add('encoder', name, f'liars:{name}')\n"
     )
     (folder / "test_them.py").write_text(f"from stentor.testing import EncoderContract\n\n{body}")
+    words = ["-q", "-p", "no:cacheprovider", "-k", "declared_width or pickles", str(folder)]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "declared_width or pickles", str(folder)],
+        [sys.executable, "-m", "pytest", *words],
         capture_output=True, text=True, check=False, cwd=folder,
     )  # fmt: skip
 
