@@ -25,7 +25,7 @@ from stentor.errors import StentorError
 
 Read = Callable[[Utterance], Tensor]
 
-_BATCH_SECONDS = 30.0
+_BATCH_SECONDS = 20.0
 _SHARD_SECONDS = 900.0
 """Audio in one shard (s): what a kill while building loses at most."""
 _TYPES = {"fp16": np.float16, "fp32": np.float32}

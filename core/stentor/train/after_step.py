@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from tqdm import tqdm
 
+from stentor.errors import StentorError
 from stentor.train import checkpoint, weights
+from stentor.train.schedule import scale
 from stentor.train.settings import TrainSettings
 from stentor.train.tracking import Tracker
 from stentor.train.validation import Validation
@@ -92,17 +95,16 @@ class AfterStep:
     def _report(self, module: Training, *, log: bool, validate: bool, save: bool) -> None:
         place = module.place
         module.check_finite()
-        metrics: dict[str, float] = {}
+        metrics: dict[str, float] = {"epoch": place.next["epoch"], "elapsed": place.elapsed}
         if log:
-            rate = module.trainer.optimizers[0].param_groups[0]
-            metrics = {**module.tally.take(), "grad_norm": _number(place.grad_norm), "epoch": place.next["epoch"]}
-            metrics |= {"lr": rate["lr"] / (rate["scale"] or 1.0), "elapsed": place.elapsed}
+            rate = self.settings.lr * scale(self.settings, place.share)
+            metrics |= {**module.tally.take(), "grad_norm": _number(place.grad_norm), "lr": rate}
         valid = self.validation(module.trainer, module) if validate else {}
         if valid and not self._bar.disable:
             self._bar.write(f"step {place.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in valid.items()))
-        for tracker in self.trackers:
+        for tracker in self.trackers if log or valid else ():
             tracker.log(place.step, metrics | valid)
-        better = self.settings.keep_best and self._better(valid)
+        better = self._better(place.step, valid)
         if save or better:
             self._save(module, valid)
 
@@ -111,25 +113,25 @@ class AfterStep:
         state, found = module.state(), module.weights()
         if trainer.is_global_zero:
             index = {"step": place.step, "next": place.next, "elapsed": place.elapsed, "metrics": valid}
-            written = checkpoint.write(
-                self.folder, index, state, lambda path: weights.save(path, found, self.inventory.changing)
-            )
-            score = self.validation.best_of(valid)
-            if self.settings.keep_best and score is not None and (self._best is None or score < self._best[0]):
-                self._best = score, written.folder
+            changing = self.inventory.changing
+            checkpoint.write(self.folder, index, state, lambda path: weights.save(path, found, changing))
             checkpoint.prune(self.folder, self.settings.keep, besides=self._best[1] if self._best else None)
         trainer.strategy.barrier("checkpoint")
 
-    def _better(self, valid: dict[str, float]) -> bool:
+    def _better(self, step: int, valid: dict[str, float]) -> bool:
+        """Whether this is the best so far, of a run that keeps the best; all processes agree."""
         score = self.validation.best_of(valid)
-        return score is not None and (self._best is None or score < self._best[0])
+        if not self.settings.keep_best or score is None or (self._best and score >= self._best[0]):
+            return False
+        self._best = score, checkpoint.place(self.folder, step)
+        return True
 
     def _best_so_far(self) -> tuple[float, Path] | None:
         scored = []
         for path in checkpoint.steps(self.folder) if self.settings.keep_best else ():
-            score = self.validation.best_of(checkpoint.read(path).index["metrics"])
-            if score is not None:
-                scored.append((score, path))
+            with suppress(StentorError):  # a damaged one is nobody's best
+                score = self.validation.best_of(checkpoint.read(path).index["metrics"])
+                scored += [(score, path)] if score is not None else []
         return min(scored, default=None)
 
     def _due(self, every: int) -> bool:

@@ -16,6 +16,7 @@ from stentor.data import audio, manifest
 from stentor.data.augment.settings import AugmentSettings
 from stentor.data.augment.waveform import Augment
 from stentor.data.cache import FrameCache, default_folder
+from stentor.data.check import Needs, check
 from stentor.data.loader import Loader, Reader, Sampler, select
 from stentor.data.sampler import BucketingSampler, Draw
 from stentor.data.settings import DataSettings
@@ -24,6 +25,8 @@ from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.interfaces.task import Task
+
+_MOST_OPENED = 20_000
 
 
 def training_rows(settings: DataSettings) -> list[Utterance]:
@@ -43,6 +46,30 @@ def training_rows(settings: DataSettings) -> list[Utterance]:
     if not kept:
         raise StentorError("none of its utterances has an admitted length.", path="data.train", value=settings.train)
     return kept
+
+
+def check_data(settings: DataSettings, sample_rate: int) -> None:
+    """Look at manifests and headers of audio files before anything else, and tell in plain words what was found.
+
+    A streamed set is not looked at, and the files of a large one are not opened.
+
+    Raises:
+        StentorError: with everything that makes training impossible.
+    """
+    named = {name: path for name, path in (("train", settings.train), ("valid", settings.valid)) if path}
+    if settings.streaming:
+        return
+    sizes = [sum(1 for _ in manifest.rows(path, check_audio=False)) for path in named.values()]
+    needs = Needs(
+        text=False,
+        sample_rate=sample_rate,
+        min_duration=settings.min_duration,
+        max_duration=settings.max_duration,
+        audio="header" if sum(sizes) <= _MOST_OPENED else "none",
+    )
+    report = check(named, needs)
+    print("\n".join(report.lines()), flush=True)
+    report.raise_errors()
 
 
 def training_texts(settings: DataSettings, rows: list[Utterance]) -> list[str]:

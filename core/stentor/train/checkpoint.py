@@ -59,7 +59,7 @@ def write(
     Raises:
         StentorError: when the disk refuses; the checkpoints that were there stay.
     """
-    final = folder / f"step-{index['step']:08d}"
+    final = place(folder, index["step"])
     part = folder / (final.name + _PART)
     with writing(final):
         shutil.rmtree(part, ignore_errors=True)
@@ -123,6 +123,11 @@ def newest(folder: Path) -> Checkpoint:
 def steps(folder: Path) -> list[Path]:
     """Finished checkpoints in `folder`, oldest first."""
     return sorted(path for path in folder.glob("step-*") if path.suffix != _PART and path.is_dir())
+
+
+def place(folder: Path, step: int) -> Path:
+    """The checkpoint of a step in `folder`."""
+    return folder / f"step-{step:08d}"
 
 
 def prune(folder: Path, keep: int, *, besides: Path | None = None) -> None:

@@ -40,7 +40,7 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
     Raises:
         StentorError: for bad data, a folder in use, or a loss that is not finite.
     """
-    from stentor.train.batches import training_rows, training_texts
+    from stentor.train.batches import check_data, training_rows, training_texts
 
     folder = Path(folder)
     if _first_process() and (folder / "config.yaml").exists():
@@ -54,6 +54,7 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
     task = assemble(recipe.config, texts=training_texts(data, rows))
     inventory, provenance = prepare(task, settings)
     if _first_process():
+        check_data(data, task.sample_rate)
         _write_folder(folder, recipe, task, inventory, provenance)
     return _train(recipe, task, folder, inventory, rows=rows, progress=progress)
 
@@ -91,8 +92,8 @@ def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
     """
     folder = Path(folder)
     recipe = _recipe(folder)
-    place = folder / "checkpoints"
-    found = checkpoint.newest(place) if step is None else checkpoint.read(place / f"step-{step:08d}")
+    kept = folder / "checkpoints"
+    found = checkpoint.newest(kept) if step is None else checkpoint.read(checkpoint.place(kept, step))
     task, _ = _rebuild(folder, recipe, found)
     return recipe, task.eval()
 

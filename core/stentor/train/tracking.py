@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import warnings
@@ -66,6 +67,7 @@ class MLflow:
     def __init__(
         self, folder: Path, settings: TrainSettings, params: Mapping[str, Any], tags: Mapping[str, str]
     ) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         self._mlflow = require("mlflow", "mlflow")
         store = settings.tracking_uri or f"sqlite:///{folder.resolve().parent / 'mlflow.db'}"
         self._client = self._mlflow.MlflowClient(store)
