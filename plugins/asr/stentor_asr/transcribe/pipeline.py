@@ -127,6 +127,8 @@ def _blocks(transcript: Transcript, rate: int, seconds: float) -> Iterator[np.nd
 
 
 def _hear(pending: list[tuple[_Job, Window]], recogniser: Recogniser, advance: Callable[[float], None]) -> None:
+    if not pending:
+        return
     heard = recogniser.recognise([window.samples for _, window in pending])
     for (job, window), result in zip(pending, heard, strict=True):
         job.heard.append((window.start, result))
