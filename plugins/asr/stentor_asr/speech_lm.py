@@ -152,6 +152,7 @@ class SpeechLMTask(Task):
             prompts,
             GenerationSettings(max_new_tokens=max(longest), stop_ids=(end,)),
             grammar=only(self.vocabulary.size, text_ids),
+            stop=lambda row, tokens: len(tokens) >= longest[row],
         )
         return [self.text.decode([i for i in row if i != end]) for row in made.tokens]
 
