@@ -17,6 +17,7 @@ from stentor.interfaces.task import Loss, Task
 from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.train.assembly import build_role, class_of_role
 from stentor_asr.alignment import ctc_path
+from stentor_asr.features import HasFeatures
 
 Sections = Mapping[str, Mapping[str, Any]]
 _SLOWEST = 4.0  # frames per second that can still carry the words of speech
@@ -71,8 +72,10 @@ class CTCTask(Task):
         return self.encoder.sample_rate
 
     def cached_encoder(self) -> nn.Module | None:
-        trained = any(parameter.requires_grad for parameter in self.encoder.parameters())
-        return None if trained else self.encoder
+        """The encoder if it is frozen, else the part of it that has no weights: its features."""
+        if not any(parameter.requires_grad for parameter in self.encoder.parameters()):
+            return self.encoder
+        return self.encoder.features if isinstance(self.encoder, HasFeatures) else None
 
     def state(self) -> dict[str, Any]:
         return {"text": dict(self.text.state())}
@@ -107,10 +110,12 @@ class CTCTask(Task):
 
     def _log_probs(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 [B, T, size + 1] and valid frames [B]."""
-        if "frames" in batch:
+        if "frames" not in batch:
+            frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
+        elif self.cached_encoder() is self.encoder:
             frames, lengths = batch["frames"].to(self.out.weight.dtype), batch["frame_lengths"]
         else:
-            frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
+            frames, lengths = self.encoder.encode(batch["frames"], batch["frame_lengths"])
         return self.out(self.dropout(frames)).float().log_softmax(-1), lengths
 
 

@@ -81,9 +81,12 @@ class Conformer(Encoder):
         return count
 
     def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        features, counts = self.features(audio, lengths)
-        features = self.augment(features, counts).to(next(self.parameters()).dtype)
-        hidden, counts = self.subsampling(features, counts)
+        return self.encode(*self.features(audio, lengths))
+
+    def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames [B, T, dim] and lengths int64 [B] of what `features` gave: [B, T', bands] and lengths [B]."""
+        features = self.augment(features.to(next(self.parameters()).dtype), lengths)
+        hidden, counts = self.subsampling(features, lengths)
         valid = within(counts, hidden.shape[1])
         angles = rotary_angles(hidden.shape[1], self.dim // self.heads, hidden)
         for block in self.blocks:

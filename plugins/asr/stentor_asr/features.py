@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,15 @@ WINDOW, HOP, TRANSFORM = 400, 160, 512  # samples: 25 ms, 10 ms, and the next po
 FRAME_RATE = SAMPLE_RATE / HOP
 _BLOCK = 1000  # frames
 _FLOOR = 1e-8
+
+
+@runtime_checkable
+class HasFeatures(Protocol):
+    """An encoder in two parts: `features` has no weights, so that its outputs can be cached, and `encode` goes on."""
+
+    features: nn.Module
+
+    def encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
 class LogMel(nn.Module):
