@@ -178,10 +178,10 @@ class Training(LightningModule):
         Raises:
             StentorError: with the ids of the batch.
         """
-        window, self._window = self._window, []
+        window, norm = self._window, self.place.grad_norm
         faulty = [ids for ids, value in window if not math.isfinite(value)]
-        norm = self.place.grad_norm
         if not faulty and (self.settings.precision == "fp16" or norm is None or math.isfinite(norm)):
+            window.clear()
             return
         what = "loss" if faulty else "gradient"
         ids = faulty[0] if faulty else [name for names, _ in window for name in names]
