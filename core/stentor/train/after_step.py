@@ -56,7 +56,8 @@ class AfterStep:
         self.folder, self.settings, self.inventory = folder, settings, inventory
         self.trackers, self.validation = trackers, validation
         self.interrupted = False
-        self._bar: Any = tqdm(total=1000, disable=not progress, bar_format="training {percentage:3.0f}%|{bar}| {desc}")
+        self._progress = progress
+        self._bar: Any = None
         self._drawn, self._seen, self._world = 0.0, -1, 1
         self._listens = threading.current_thread() is threading.main_thread()
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -65,6 +66,8 @@ class AfterStep:
     def begin(self, module: Training) -> None:
         """Listen for Ctrl-C and SIGTERM: the first asks for a stop after the step, the second one interrupts."""
         self._seen, self._world = module.place.step, module.trainer.world_size
+        if self._progress:
+            self._bar = tqdm(total=1000, bar_format="training {percentage:3.0f}%|{bar}| {desc}")
         for number in _SIGNALS if self._listens else ():
             signal.signal(number, self._on_signal)
         self._best = self._best_so_far()
@@ -84,13 +87,14 @@ class AfterStep:
         save = last or self._due(self.settings.checkpoint_every)
         if log or validate or save:
             self._report(module, log=log, validate=validate, save=save)
-        if not self._bar.disable:
+        if self._bar is not None:
             self._draw(module, force=last)
 
     def close(self) -> None:
         """Stop listening, end the bar."""
         self._restore_handlers()
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def _report(self, module: Training, *, log: bool, validate: bool, save: bool) -> None:
         place = module.place
@@ -100,7 +104,7 @@ class AfterStep:
             rate = self.settings.lr * scale(self.settings, place.share)
             metrics |= {**module.tally.take(), "grad_norm": _number(place.grad_norm), "lr": rate}
         valid = self.validation(module.trainer, module) if validate else {}
-        if valid and not self._bar.disable:
+        if valid and self._bar is not None:
             self._bar.write(f"step {place.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in valid.items()))
         for tracker in self.trackers if log or valid else ():
             tracker.log(place.step, metrics | valid)
@@ -154,7 +158,7 @@ class AfterStep:
             self._restore_handlers()
             raise KeyboardInterrupt
         self.interrupted = True
-        self._bar.write("stopping after this step and saving; once more to stop at once")
+        tqdm.write("stopping after this step and saving; once more to stop at once")
 
     def _restore_handlers(self) -> None:
         for number, handler in self._handlers.items() if self._listens else ():
