@@ -67,7 +67,7 @@ def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("describe", "stentor.cli.describe", "a component's signature and defaults, a kind, or a whole recipe")
     verbs.add("validate", "stentor.cli.validate", "everything that can be wrong with a recipe, without data or weights")
     verbs.add("doctor", "stentor.cli.doctor", "check this environment and say how to mend it")
-    verbs.add("complete", "stentor.cli.complete", "completion in the shell: eval \"$(stentor complete)\"")
+    verbs.add("complete", "stentor.cli.complete", 'completion in the shell: eval "$(stentor complete)"')
     verbs.add("prepare", "stentor.cli.prepare", "build or import a corpus: check every item, write manifests")
     verbs.add("train", "stentor.cli.train", "train a recipe, or go on with a run that was cut short")
     verbs.add("evaluate", "stentor.cli.evaluate", "score a run, or an embedded recogniser, on named sets")

@@ -22,13 +22,12 @@ def best_by_hand(log_probs, ids):
 def test_times_are_those_of_the_best_of_all_paths(ids, seed):
     log_probs = torch.randn(6, 3, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
     best = best_by_hand(log_probs, ids)
-    runs, at = [], 0
+    runs = []
     for k, i in enumerate(best):
         if i and (k == 0 or best[k - 1] != i):
             runs.append((k, k))
         elif i:
             runs[-1] = (runs[-1][0], k)
-        at += 1
     assert ctc_path(log_probs, ids) == runs
 
 

@@ -49,9 +49,7 @@ class Linear(Adapter):
 class Stack(Adapter):
     """Linear, GELU, linear over `stride` stacked frames, as in SLAM-ASR (arXiv 2402.08846), with layer norms."""
 
-    def __init__(
-        self, in_dim: int, out_dim: int, *, stride: int = 4, hidden: int = 512, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, in_dim: int, out_dim: int, *, stride: int = 4, hidden: int = 512, dropout: float = 0.1) -> None:
         super().__init__()
         self.stride = _positive(stride)
         self.layers = nn.Sequential(
@@ -75,9 +73,7 @@ class Stack(Adapter):
 class Convolution(Adapter):
     """Two convolutions over time with GELU, the second with the stride; each output sees a few frames either side."""
 
-    def __init__(
-        self, in_dim: int, out_dim: int, *, stride: int = 4, hidden: int = 256, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, in_dim: int, out_dim: int, *, stride: int = 4, hidden: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
         self.stride = _positive(stride)
         self.smooth = nn.Conv1d(in_dim, hidden, 3, padding=1)

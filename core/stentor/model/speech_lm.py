@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stentor.errors import StentorError
 from stentor.interfaces.adapter import Adapter
 from stentor.interfaces.backbone import Backbone
 from stentor.sequence.packing import Packed
@@ -24,6 +25,16 @@ class SpeechLM(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.adapter = adapter
+
+    def hear(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The adapter's embeddings [B, T', D] and lengths [B] of encoder frames [B, T, E].
+
+        Raises:
+            StentorError: when the model has no adapter.
+        """
+        if self.adapter is None:
+            raise StentorError("this model was built without an adapter and cannot hear.")
+        return self.adapter(frames, lengths)
 
     def embed(self, packed: Packed, heard: Tensor | None = None) -> Tensor:
         """Input embeddings [N, D] of packed sequences.
@@ -62,7 +73,7 @@ class SpeechLM(nn.Module):
 
     def prompts(self, packed: Packed, heard: Tensor | None = None) -> list[Tensor]:
         """Embeddings [T_i, D] of each sequence, to decode on from."""
-        return list(self.embed(packed, heard).split(list(packed.lengths)))
+        return list(torch.split(self.embed(packed, heard), list(packed.lengths)))
 
 
 def both_ways_mask(packed: Packed) -> Tensor:

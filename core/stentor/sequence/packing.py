@@ -46,7 +46,7 @@ class Packed:
 
     def unpack(self, flat: Tensor, value: float = 0) -> Tensor:
         """Sequences of `flat` [N, ...] as rows [B, T, ...], padded on the right with `value`."""
-        return pad_sequence(list(flat.split(list(self.lengths))), batch_first=True, padding_value=value)
+        return pad_sequence(list(torch.split(flat, list(self.lengths))), batch_first=True, padding_value=value)
 
     def valid(self) -> Tensor:
         """bool [B, T]: which positions of `unpack` are real."""

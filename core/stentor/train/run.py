@@ -102,7 +102,20 @@ def prepare(task: Task, settings: TrainSettings) -> tuple[weights.Inventory, dic
     """Read pretrained weights, freeze, and sort out which tensors are kept how."""
     provenance, pretrained = weights.load_pretrained(task)
     parameters.freeze(task, settings.freeze)
+    if settings.lora.rank:
+        pretrained = _adapt(task, settings, pretrained)
     return weights.take_stock(task, pretrained), provenance
+
+
+def _adapt(task: Task, settings: TrainSettings, pretrained: set[str]) -> set[str]:
+    """Put LoRA on the backbones; the names of pretrained tensors, where they lie now."""
+    from stentor.interfaces.backbone import Backbone
+    from stentor.model import lora
+
+    for backbone in [module for module in task.modules() if isinstance(module, Backbone)]:
+        lora.apply(backbone, settings.lora)
+    renamed = {name.replace(".base_layer.", "."): name for name in weights.tensors(task)}
+    return {renamed[name] for name in pretrained}
 
 
 def _train(

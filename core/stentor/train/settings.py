@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stentor.model.lora_settings import LoraSettings
+
 
 @dataclass
 class GroupSettings:
@@ -34,6 +36,8 @@ class TrainSettings:
         weight_decay: of parameters with two or more dimensions; biases and norms have none.
         groups: parameters with their own learning rate or weight decay, by glob.
         freeze: globs over parameter names that are not trained; frozen tensors stay bit-identical.
+        lora: low-rank adaptation of the backbone; off while its rank is 0. Give it the names of the backbone's linear
+            layers; adapters and heads outside the backbone train as before.
         schedule: what follows the linear warm-up: half a ``cosine`` down to 1 % of the peak, or ``constant``.
         warmup: share of the budget that the warm-up takes.
         clip: largest gradient norm; 0 means no clipping.
@@ -61,6 +65,7 @@ class TrainSettings:
     weight_decay: float = 0.01
     groups: list[GroupSettings] = field(default_factory=list)
     freeze: list[str] = field(default_factory=list)
+    lora: LoraSettings = field(default_factory=LoraSettings)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = 0.05
     clip: float = 1.0

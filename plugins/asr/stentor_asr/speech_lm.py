@@ -37,7 +37,7 @@ class SpeechLMTask(Task):
 
     Args:
         ctc_weight: weight of the CTC loss; 0 leaves it out.
-        time_masks: stretches of time blanked out of each utterance's frames in training (SpecAugment, arXiv 1904.08779).
+        time_masks: stretches of time blanked out of each utterance's frames in training (arXiv 1904.08779).
         time_width: widest such stretch (frames).
         feature_masks: bands of features blanked out.
         feature_width: widest such band (features).
@@ -69,6 +69,7 @@ class SpeechLMTask(Task):
         self.encoder, self.text = encoder, text
         self.vocabulary: Vocabulary = layout.vocabulary(text.size)
         self.model = SpeechLM(backbone, adapter)
+        self.rate = encoder.frame_rate / adapter.stride
         self.ctc_weight, self.tokens_per_second = ctc_weight, tokens_per_second
         self.augment = SpecAugment(
             time_masks=time_masks,
@@ -133,7 +134,7 @@ class SpeechLMTask(Task):
         loss, units = self.model.loss(packed, flatten(heard, lengths))
         parts = {"next_token": float(loss.detach())}
         if self.ctc is not None:
-            ctc = self._ctc_loss(heard, lengths, ids)
+            ctc = _ctc_loss(self.ctc(heard), lengths, ids)
             parts["ctc"] = float(ctc.detach())
             loss = loss + self.ctc_weight * ctc
         return Loss(loss, units, parts)
@@ -143,8 +144,7 @@ class SpeechLMTask(Task):
         heard, lengths = self._hear(batch)
         packed = pack([layout.prompt(self.vocabulary, n) for n in lengths.tolist()])
         prompts = self.model.prompts(packed, flatten(heard, lengths))
-        rate = self.encoder.frame_rate / self.model.adapter.stride
-        longest = [max(8, round(n / rate * self.tokens_per_second)) for n in lengths.tolist()]
+        longest = [max(8, round(n / self.rate * self.tokens_per_second)) for n in lengths.tolist()]
         end = self.vocabulary.control("end")
         text_ids = [*self.vocabulary.block("text").range, end]
         made = generate(
@@ -162,28 +162,29 @@ class SpeechLMTask(Task):
         with torch.inference_mode():
             heard, lengths = self._hear(batch)
             log_probs = self.ctc(heard).log_softmax(-1)
-        rate = self.encoder.frame_rate / self.model.adapter.stride
         rows = zip(log_probs, lengths.tolist(), outputs, strict=True)
-        return [self._times(row[:n], output, rate) for row, n, output in rows]
+        return [self._times(row[:n], output) for row, n, output in rows]
 
-    def _times(self, log_probs: Tensor, output: str, rate: float) -> list[tuple[str, float, float]]:
+    def _times(self, log_probs: Tensor, output: str) -> list[tuple[str, float, float]]:
         ids = self.text.encode(output)
         path = ctc_path(log_probs, [i + 1 for i in ids])
         pairs = zip(ids, path, strict=False)
-        return [(self.text.decode([i]), first / rate, (last + 1) / rate) for i, (first, last) in pairs]
+        return [(self.text.decode([i]), first / self.rate, (last + 1) / self.rate) for i, (first, last) in pairs]
 
     def _hear(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         if "frames" in batch:
             frames, lengths = batch["frames"].float(), batch["frame_lengths"]
         else:
             frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
-        return self.model.adapter(self.augment(frames, lengths), lengths)
+        return self.model.hear(self.augment(frames, lengths), lengths)
 
-    def _ctc_loss(self, heard: Tensor, lengths: Tensor, ids: Sequence[Sequence[int]]) -> Tensor:
-        log_probs = self.ctc(heard).float().log_softmax(-1).transpose(0, 1)
-        targets = torch.tensor([i + 1 for row in ids for i in row], device=heard.device)
-        counts = torch.tensor([len(row) for row in ids])
-        return functional.ctc_loss(log_probs, targets, lengths, counts, zero_infinity=True)
+
+def _ctc_loss(logits: Tensor, lengths: Tensor, ids: Sequence[Sequence[int]]) -> Tensor:
+    """CTC loss of logits [B, T, V]; id i of a row is class i + 1, class 0 the blank."""
+    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
+    targets = torch.tensor([i + 1 for row in ids for i in row], device=logits.device)
+    counts = torch.tensor([len(row) for row in ids])
+    return functional.ctc_loss(log_probs, targets, lengths, counts, zero_infinity=True)
 
 
 def _configured(sections: Sections, role: str) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Lhotse(Corpus):
     def _manifests(self) -> list[Path]:
         if self.source.is_file():
             return [self.source]
+        if not self.source.is_dir():
+            raise StentorError("there is no such manifest or folder.", path=str(self.source))
         files = sorted(path for path in self.source.iterdir() if path.name.endswith(_SUFFIXES))
         for word in ("cuts", "recordings"):
             chosen = [path for path in files if word in path.name]
