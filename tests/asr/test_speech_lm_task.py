@@ -5,8 +5,12 @@ import torch
 
 from stentor.errors import StentorError
 from stentor.interfaces.encoder import Encoder, EncoderSpec
+from stentor.model.lora_settings import LoraSettings
 from stentor.plugins import registry
 from stentor.train.assembly import assemble
+from stentor.train.run import prepare
+from stentor.train.settings import TrainSettings
+from stentor.train.weights import digests
 from stentor_asr.layout import prompt, transcript, vocabulary
 from stentor_asr.speech_lm import SpeechLMTask
 
@@ -122,3 +126,28 @@ def test_a_stride_that_leaves_no_speech_is_found_without_building():
 def test_a_typo_in_a_section_names_the_near_match():
     with pytest.raises(StentorError, match="'hidden'"):
         assemble({**CONFIG, "adapter": {"name": "stack", "hiden": 3}}, texts=TEXTS)
+
+
+def test_lora_by_configuration_trains_its_own_matrices_and_leaves_the_backbone_bit_identical():
+    pytest.importorskip("peft")
+    settings = TrainSettings(lora=LoraSettings(rank=2, alpha=4))
+    task = assemble(CONFIG, texts=TEXTS)
+    inventory, _ = prepare(task, settings)
+    backbone = {name for name, p in task.model.backbone.named_parameters() if p.requires_grad}
+    assert backbone and all("lora_" in name for name in backbone)
+    assert all(p.requires_grad for p in task.model.adapter.parameters())
+
+    before = digests(task)
+    optimiser = torch.optim.SGD([p for p in task.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        task.training_loss(batch_of(TEXTS)).value.backward()
+        optimiser.step()
+    changed = {name for name, digest in digests(task).items() if before[name] != digest}
+    assert changed <= set(inventory.changing)
+    assert any("lora_B" in name for name in changed)
+
+    again = assemble(CONFIG, state=task.state())
+    assert prepare(again, settings)[0] == inventory
+    again.load_state_dict(task.state_dict())
+    assert again.eval().predict(batch_of(TEXTS)) == task.eval().predict(batch_of(TEXTS))
