@@ -45,8 +45,9 @@ class CachedDecoder:
 
     def keep(self, rows: Tensor) -> None:
         """Go on with only these rows."""
-        self._own = [(keys[rows], values[rows]) for keys, values in self._own]
-        self._crossed = [(keys[rows], values[rows]) for keys, values in self._crossed]
+        for kept in (self._own, self._crossed):
+            for index, (keys, values) in enumerate(kept):
+                kept[index] = (keys[rows], values[rows])
 
     def _attend_own(self, attention: Any, hidden: Tensor, index: int, start: int) -> Tensor:
         keys, values = self._own[index]
