@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from tiny_whisper import TIMES, WORDS, model, needs_weights, noise, save
 
 from stentor.errors import StentorError
 from stentor.plugins import registry
-from stentor_asr.whisper.greedy import decode
+from stentor_asr.whisper.greedy import Decoded, decode
 from stentor_asr.whisper.rules import Rules, Specials
 
 FIRST = WORDS + 10
@@ -125,6 +126,40 @@ def test_recogniser_of_a_local_folder(recogniser):
         assert all(0 <= segment.start < segment.end <= seconds + 0.021 for segment in window.segments)
         assert all(0 < segment.confidence <= 1 for segment in window.segments)
     assert recogniser.recognise([]) == []
+
+
+def say(monkeypatch, answer):
+    """Let decoding give ``answer(rules, number of the call)`` for every window."""
+    calls = []
+
+    def decode(model, encoded, rules, language):
+        calls.append(rules)
+        tokens = answer(rules, len(calls))
+        return [Decoded(0.0, "en", tokens, [-0.1] * len(tokens), True) for _ in encoded]
+
+    monkeypatch.setattr("stentor_asr.whisper.recogniser.decode", decode)
+    return calls
+
+
+def test_loops_are_decoded_again_under_the_guard(recogniser, monkeypatch):
+    calls = say(monkeypatch, lambda rules, _: [FIRST, *(range(40, 60) if rules.no_repeat else [40] * 60), FIRST + 50])
+    (heard,) = recogniser.recognise([noise(1.0)])
+    assert [rules.no_repeat for rules in calls] == [0, 5]
+    assert "without repeating" in heard.warnings[0]
+    assert len(set(heard.segments[0].text)) > 10
+
+
+def test_speech_after_an_early_end_is_heard_again(recogniser, monkeypatch):
+    calls = say(monkeypatch, lambda _, call: [FIRST, 40, 41, FIRST + (100 if call == 1 else 200)])
+    (heard,) = recogniser.recognise([noise(6.0)])
+    assert len(calls) == 2
+    assert [(segment.start, segment.end) for segment in heard.segments] == [(0.0, 2.0), (2.0, 6.0)]
+
+
+def test_silence_after_the_end_is_not_heard_again(recogniser, monkeypatch):
+    calls = say(monkeypatch, lambda *_: [FIRST, 40, 41, FIRST + 100])
+    recogniser.recognise([noise(6.0) * (np.arange(96000) < 32000)])
+    assert len(calls) == 1
 
 
 def test_predict_is_what_evaluation_calls(recogniser):
