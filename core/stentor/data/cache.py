@@ -9,6 +9,8 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,16 +124,24 @@ class FrameCache:
     def _encode(
         self, group: Sequence[Utterance], read: Read, device: torch.device, bar: Any
     ) -> Iterator[tuple[Utterance, np.ndarray]]:
-        """Frames of each utterance, encoded in batches of like length."""
+        """Frames of each utterance, encoded in batches of like length, several batches at a time."""
         durations = np.array([utterance.duration for utterance in group])
-        for batch in BucketingSampler(durations, _BATCH_SECONDS, shuffle=False).plan(0):
-            waves = {row: wave for row in batch.tolist() if (wave := self._wave(group[row], read)) is not None}
-            if waves:
-                audio, lengths = pad(list(waves.values()))
-                frames, counts = self.encoder(audio.to(device), lengths.to(device))
-                for row, one, count in zip(waves, frames, counts.tolist(), strict=True):
-                    yield group[row], one[:count].cpu().numpy().astype(_TYPES[self.precision])
-            bar.update(round(float(durations[batch].sum())))
+        plan = BucketingSampler(durations, _BATCH_SECONDS, shuffle=False).plan(0)
+        jobs = [[group[row] for row in batch.tolist()] for batch in plan]
+        with _workers(device) as pool:
+            for job, made in zip(jobs, pool.map(lambda job: self._batch(job, read, device), jobs), strict=True):
+                yield from made
+                bar.update(round(sum(utterance.duration for utterance in job)))
+
+    @torch.inference_mode()
+    def _batch(self, job: list[Utterance], read: Read, device: torch.device) -> list[tuple[Utterance, np.ndarray]]:
+        waves = [(utterance, wave) for utterance in job if (wave := self._wave(utterance, read)) is not None]
+        if not waves:
+            return []
+        audio, lengths = pad([wave for _, wave in waves])
+        frames, counts = self.encoder(audio.to(device), lengths.to(device))
+        rows = zip(waves, frames, counts.tolist(), strict=True)
+        return [(utterance, one[:n].cpu().numpy().astype(_TYPES[self.precision])) for (utterance, _), one, n in rows]
 
     def _wave(self, utterance: Utterance, read: Read) -> Tensor | None:
         try:
@@ -154,23 +164,30 @@ class FrameCache:
         return hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
 
 
-class _ready:
-    """The encoder in evaluation mode, without gradients, on the accelerator if there is one; put back afterwards."""
+@contextmanager
+def _ready(encoder: nn.Module) -> Iterator[torch.device]:
+    """The encoder in evaluation mode, on the accelerator if there is one; put back afterwards."""
+    training = encoder.training
+    home = next((tensor.device for tensor in encoder.parameters()), torch.device("cpu"))
+    device = torch.device("cuda") if torch.cuda.is_available() else home
+    encoder.eval().to(device)
+    try:
+        yield device
+    finally:
+        encoder.train(training).to(home)
 
-    def __init__(self, encoder: nn.Module) -> None:
-        self.encoder, self.training = encoder, encoder.training
-        self.home = next((tensor.device for tensor in encoder.parameters()), torch.device("cpu"))
-        self.device = torch.device("cuda") if torch.cuda.is_available() else self.home
-        self.inference = torch.inference_mode()
 
-    def __enter__(self) -> torch.device:
-        self.encoder.eval().to(self.device)
-        self.inference.__enter__()
-        return self.device
-
-    def __exit__(self, *error: Any) -> None:
-        self.inference.__exit__(*error)
-        self.encoder.train(self.training).to(self.home)
+@contextmanager
+def _workers(device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """As many batches at a time as torch has threads, each on one: none waits for another's share of a product."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads if device.type == "cpu" else 1) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _shards(utterances: Sequence[Utterance]) -> Iterator[list[Utterance]]:
