@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Bad input and what the system refuses (no space, no permission) are told in a sentence; ``STENTOR_TRACE=1`` adds the
     traceback.
     """
+    # OpenMP threads that wait by spinning take the core from the thread they wait for when anything else runs: a
+    # training step was seen to take 17 times as long. It must be said before torch loads its OpenMP.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _dispatch(words)
