@@ -156,6 +156,51 @@ def test_folder_to_folder_and_resume(tmp_path, run, capsys):
     assert (output / "deep" / "a.json").exists() and (output / "a.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("more", [[], ["--force"], ["--resume"]])
+@pytest.mark.parametrize("output", ["a.wav", "link.wav", "../in/a.wav"])
+def test_a_recording_is_never_written_over(tmp_path, run, capsys, output, more):
+    path = wav(tmp_path / "in" / "a.wav", noise(1.0))
+    (tmp_path / "in" / "link.wav").symlink_to(path)
+    before = path.read_bytes()
+    assert cli.main(["transcribe", str(path), "-o", str(tmp_path / "in" / output), *run, *more]) == 2
+    assert "is a recording" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_what_is_there_is_kept_unless_forced(tmp_path, run, capsys, monkeypatch):
+    reference = tmp_path / "rec" / "u1.txt"
+    for name in ("u1", "u2"):
+        wav(tmp_path / "rec" / f"{name}.wav", noise(1.0))
+    reference.write_text("what was really said")
+    words = ["transcribe", str(tmp_path / "rec"), "-o", str(tmp_path / "rec"), *run]
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "load", lambda folder: pytest.fail("it began to work"))
+        assert cli.main(words) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "u1.txt" in told and "--force" in told and "--resume" in told
+    assert cli.main([*words, "--resume"]) == 0
+    assert reference.read_text() == "what was really said"
+    assert (tmp_path / "rec" / "u2.txt").read_text() == "1.0 seconds\n"
+    assert cli.main([*words, "--force"]) == 0
+    assert reference.read_text() == "1.0 seconds\n"
+
+
+def test_several_files_need_a_folder(tmp_path, run, capsys):
+    files = [str(wav(tmp_path / "in" / f"{name}.wav", noise(1.0))) for name in "ab"]
+    for given in (files, [str(tmp_path / "in")]):
+        assert cli.main(["transcribe", *given, "-o", str(tmp_path / "o.txt"), *run]) == 2
+        assert "need a folder" in capsys.readouterr().err
+    assert not (tmp_path / "o.txt").exists()
+
+
+def test_files_named_twice_are_transcribed_once(tmp_path, run, capsys):
+    path = wav(tmp_path / "in" / "a.wav", noise(1.0))
+    assert cli.main(["transcribe", str(path), str(path.parent), str(path.parent / ".." / "in" / "a.wav"), *run]) == 0
+    assert capsys.readouterr().out == "1.0 seconds\n"
+    assert cli.main(["transcribe", str(path), str(path), "-o", str(tmp_path / "a.txt"), *run]) == 0
+    assert (tmp_path / "a.txt").read_text() == "1.0 seconds\n"
+
+
 def test_bad_file_gives_one_line_and_exit_code_1(tmp_path, run, capsys):
     good = wav(tmp_path / "good.wav", noise(1.0))
     assert cli.main(["transcribe", str(tmp_path / "missing.wav"), str(good), *run]) == 1

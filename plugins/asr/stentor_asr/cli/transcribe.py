@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--run", type=Path, help="the folder of a trained run")
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text, one line per segment")
     parser.add_argument("-o", "--output", type=Path, help="a file, or a folder for several; default: standard output")
-    parser.add_argument("--resume", action="store_true", help="leave out files whose transcript is there already")
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument("--resume", action="store_true", help="leave out files whose transcript is there already")
+    there.add_argument("--force", action="store_true", help="write over transcripts that are there already")
     parser.add_argument("--language", help="what is spoken, e.g. en (default: a multilingual model finds out)")
     parser.add_argument("--batch", type=int, default=8, help="windows of 30 s at a time (default 8)")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
@@ -67,8 +69,10 @@ def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) 
             raise StentorError(f"several files cannot share one {arguments.format} on standard output; "
                                "give a folder with -o.", path="--output")  # fmt: skip
         return [None] * len(files)
-    alone = len(arguments.files) == 1 and not arguments.files[0].is_dir()
-    return places.targets(files, arguments.output, outputs.SUFFIXES[arguments.format], one_file=alone)
+    alone = len(files) == 1 and not any(path.is_dir() for path in arguments.files)
+    targets = places.targets(files, arguments.output, outputs.SUFFIXES[arguments.format], one_file=alone)
+    places.check_free(targets, [path for path, _ in files], overwrite=arguments.force or arguments.resume)
+    return targets
 
 
 def _recogniser(arguments: argparse.Namespace) -> Recogniser:
