@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import warnings
 from collections.abc import Callable
@@ -40,8 +41,18 @@ class Checkpoint:
         return self.folder / WEIGHTS
 
     def state(self) -> dict[str, Any]:
-        """Optimiser, random states and gradient scaler; read without unpickling anything but tensors and plain data."""
-        loaded: dict[str, Any] = torch.load(self.folder / STATE, map_location="cpu", weights_only=True)
+        """Optimiser, random states and gradient scaler; read without unpickling anything but tensors and plain data.
+
+        Raises:
+            StentorError: when it holds anything else, or is no such file.
+        """
+        path = self.folder / STATE
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as cause:
+            raise StentorError("it is damaged, or holds more than tensors and plain data.", path=str(path)) from cause
+        if not isinstance(loaded, dict):
+            raise StentorError("it does not hold the state of a training run.", path=str(path))
         return loaded
 
 
@@ -93,7 +104,7 @@ def read(folder: Path) -> Checkpoint:
     try:
         index = json.loads((folder / INDEX).read_text())
         broken = [name for name, expected in index["sha256"].items() if _hash(folder / name) != expected]
-        step = int(index["step"])
+        step, _ = int(index["step"]), [index[name] for name in ("next", "elapsed", "metrics")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise StentorError(f"the checkpoint is incomplete or damaged ({cause}).", path=str(folder)) from cause
     if broken:

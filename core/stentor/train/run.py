@@ -196,11 +196,10 @@ def _write_folder(
 def _rebuild(folder: Path, recipe: Recipe, found: Checkpoint) -> tuple[Task, weights.Inventory]:
     """The task as it was at a checkpoint."""
     randomness.seed_all(recipe.seed)
-    task = assemble(recipe.config, state=json.loads((folder / "task.json").read_text()))
+    task = assemble(recipe.config, state=_read_json(folder / "task.json"))
     inventory, _ = prepare(task, recipe.settings("train"))
-    frozen = json.loads((folder / "provenance.json").read_text())["frozen"]
     sourced = weights.combined(weights.digests(task, inventory.sourced))
-    if frozen["sha256"] != sourced:
+    if _read_json(folder / "provenance.json", "frozen", "sha256") != sourced:
         raise StentorError(
             "the pretrained weights that it was trained with have changed: their hash differs from the one in "
             "provenance.json.",
@@ -221,11 +220,26 @@ def _recipe(folder: Path) -> Recipe:
 
 def _check_data(folder: Path, recipe: Recipe) -> None:
     """Refuse to go on with other data than the run began with."""
-    then, now = json.loads((folder / "data.json").read_text()), fingerprints(recipe.settings("data"))
-    for name, known in then.items():
-        if now[name]["sha256"] != known["sha256"]:
+    for name, now in fingerprints(recipe.settings("data")).items():
+        if _read_json(folder / "data.json", name, "sha256") != now["sha256"]:
             raise StentorError("the manifest has changed since the run began; begin a new run, or put it back.",
-                               path=known["manifest"])  # fmt: skip
+                               path=now["manifest"])  # fmt: skip
+
+
+def _read_json(path: Path, *place: str) -> Any:
+    """What a JSON file of the run holds under the keys `place`.
+
+    Raises:
+        StentorError: when the file is missing, is no JSON, or holds nothing there.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for key in place:
+            found = found[key]
+    except (OSError, ValueError, LookupError, TypeError) as cause:
+        told = f"it holds nothing under '{'.'.join(place)}'" if isinstance(cause, LookupError | TypeError) else cause
+        raise StentorError(f"this file of the run is missing or damaged: {told}.", path=str(path)) from cause
+    return found
 
 
 def _encoders(recipe: Recipe, task: Task) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -93,9 +94,13 @@ def restore(model: nn.Module, path: Path, names: Iterable[str]) -> None:
     """Copy the tensors `names` from a safetensors file into `model`.
 
     Raises:
-        StentorError: when the file lacks one, holds others, or a shape differs.
+        StentorError: when the file cannot be read, lacks one, holds others, or a shape differs.
     """
-    saved, own, names = load_file(str(path)), tensors(model), set(names)
+    own, names = tensors(model), set(names)
+    try:
+        saved = load_file(str(path))
+    except (OSError, SafetensorError) as cause:
+        raise StentorError(f"it cannot be read as safetensors: {cause}", path=str(path)) from cause
     if set(saved) != names:
         odd = sorted(set(saved) ^ names)
         raise StentorError(f"its tensors are not the model's; {len(odd)} differ, e.g. '{odd[0]}'.", path=str(path))

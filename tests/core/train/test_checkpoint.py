@@ -11,7 +11,8 @@ def write(folder, step, value=1.0):
     def weights(path):
         path.write_bytes(b"weights of %d" % step)
 
-    return checkpoint.write(folder, {"step": step, "metrics": {}}, {"tensor": torch.full((3,), value)}, weights)
+    index = {"step": step, "next": {"epoch": 0, "position": step}, "elapsed": 1.0, "metrics": {}}
+    return checkpoint.write(folder, index, {"tensor": torch.full((3,), value)}, weights)
 
 
 def test_round_trip(tmp_path):
@@ -79,6 +80,15 @@ def test_a_pickle_in_the_state_is_refused(tmp_path):
         def __reduce__(self):
             return (print, ("run",))
 
-    checkpoint.write(tmp_path, {"step": 1}, {"x": Evil()}, lambda path: path.write_bytes(b""))
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+    index = {"step": 1, "next": {}, "elapsed": 0.0, "metrics": {}}
+    checkpoint.write(tmp_path, index, {"x": Evil()}, lambda path: path.write_bytes(b""))
+    with pytest.raises(StentorError, match=r"state\.pt.*more than tensors"):
         checkpoint.newest(tmp_path).state()
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04 no archive"])
+def test_a_state_that_is_none_is_told(tmp_path, content):
+    found = write(tmp_path, 1)
+    (found.folder / checkpoint.STATE).write_bytes(content)
+    with pytest.raises(StentorError, match=r"state\.pt"):
+        found.state()

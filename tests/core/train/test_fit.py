@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import warnings
@@ -28,6 +29,14 @@ def one_thread():
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
     return toy.corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def finished(train, tmp_path_factory):
+    """The folder of a run of two steps with frozen, pretrained and random tensors."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    fit(toy.recipe(train, encoder={"pretrained": 7}, freeze=["encoder.*"], steps=2), run, progress=False)
+    return run
 
 
 def quiet_fit(recipe, folder):
@@ -175,6 +184,21 @@ def test_a_changed_manifest_is_refused(tmp_path):
     manifest.save(train, manifest.load(train)[1:])
     with pytest.raises(StentorError, match="has changed since the run began"):
         resume(tmp_path / "run", progress=False)
+
+
+@pytest.mark.parametrize("name", ["task.json", "provenance.json", "data.json", "config.yaml", "fixed.safetensors"])
+@pytest.mark.parametrize("content", ["{", "[1", "{}", None])
+def test_a_damaged_or_foreign_run_folder_is_told(finished, tmp_path, name, content):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    if (name, content) == ("task.json", "{}"):
+        content = "foreign"  # an empty state is what the toy task has
+    if content is None:
+        (run / name).unlink()
+    else:
+        (run / name).write_text(content)
+    with pytest.raises(StentorError, match=f"{re.escape(str(run))}|{name}"):
+        resume(run, progress=False)
 
 
 def test_no_run_no_budget_no_manifest(train, tmp_path):
