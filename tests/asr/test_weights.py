@@ -13,6 +13,8 @@ from stentor.errors import StentorError
 from stentor.interfaces.weights import WeightPackage
 from stentor.model import weights
 from stentor.model.weights import config_of, resolve
+from stentor_asr.whisper.encoder import WhisperEncoder
+from stentor_asr.whisper.recogniser import WhisperRecogniser
 
 NAME = "nobody/nothing-like-this"
 
@@ -119,6 +121,54 @@ def test_remote_code_is_refused(tmp_path, file):
     content = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps({**content, "auto_map": {"AutoModel": "modeling.Evil"}}))
     with pytest.raises(StentorError, match="auto_map"):
+        resolve(str(tmp_path))
+
+
+KERNEL = "somebody/kernel"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"attn_implementation": KERNEL},
+        {"_attn_implementation": KERNEL},
+        {"_attn_implementation_internal": KERNEL},
+        {"attn_implementation": {"": KERNEL}},
+        {"experts_implementation": "deepgemm"},
+        {"text_config": {"attn_implementation": KERNEL}},
+        {"per_layer_config": [{"_attn_implementation": KERNEL}]},
+        {"use_kernels": True},
+    ],
+)
+def test_kernels_from_the_hub_are_refused(tmp_path, monkeypatch, asked):
+    """Built without Stentor, transformers would ask the Hub for a module and import it."""
+    from transformers.integrations import hub_kernels
+
+    monkeypatch.setattr(hub_kernels, "get_kernel", lambda *_, **__: pytest.fail("it fetched code"))
+    save(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **asked}))
+    for build in (lambda: resolve(str(tmp_path)), lambda: WhisperEncoder(weights=str(tmp_path)),
+                  lambda: WhisperRecogniser(weights=str(tmp_path))):  # fmt: skip
+        with pytest.raises(StentorError, match="asks to run code"):
+            build()
+
+
+def test_attention_is_ours_whatever_a_source_says(tmp_path, monkeypatch):
+    save(tmp_path)
+    asked = {**config_of(str(tmp_path)), "attn_implementation": KERNEL}
+    monkeypatch.setattr(weights, "config_of", lambda name: asked)
+    assert WhisperEncoder(weights=str(tmp_path)).network.config._attn_implementation == "sdpa"
+    recogniser = WhisperRecogniser(weights=str(tmp_path), device="cpu")
+    recogniser.load_pretrained()
+    assert recogniser._model.config._attn_implementation == "sdpa"
+    assert WhisperEncoder().network.config._attn_implementation == "sdpa"
+
+
+def test_json_too_deep_is_one_sentence(tmp_path):
+    save(tmp_path)
+    (tmp_path / "config.json").write_text('{"a":' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(StentorError, match="not valid JSON"):
         resolve(str(tmp_path))
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 SAFE, TORCH = "model.safetensors", "pytorch_model.bin"
 _PICKLES = (".pkl", ".pickle", ".dill", ".joblib")
-_ASKS_FOR_CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
+# The implementations may name a kernel on the Hub, which transformers would fetch and import.
+_ASKS_FOR_CODE = ("auto_map", "trust_remote_code", "custom_pipelines", "attn_implementation", "experts_implementation",
+                  "use_kernels", "kernel_config", "custom_generate")  # fmt: skip
 
 
 class HubFolder(Checkpoint):
@@ -55,14 +57,13 @@ class HubFolder(Checkpoint):
             return {}
         try:
             read = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as cause:
+        except (ValueError, RecursionError) as cause:
             raise StentorError(f"is not valid JSON ({cause}).", path=str(path)) from cause
         if not isinstance(read, dict):
             raise StentorError("must hold a JSON object.", path=str(path))
-        for key in _ASKS_FOR_CODE:
-            if read.get(key):
-                raise StentorError(f"asks to run code that comes with the weights ('{key}'); this is never done.",
-                                   path=str(path), value=read[key], suggestion=None)  # fmt: skip
+        for key in _code_keys(read):
+            raise StentorError(f"asks to run code that comes with the weights or from the Hub ('{key}'); this is never "
+                               "done.", path=str(path), suggestion=None)  # fmt: skip
         return read
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
@@ -98,6 +99,19 @@ class HubFolder(Checkpoint):
                 raise StentorError(f"names '{shard}' as a shard; a shard is a {Path(name).suffix} file beside it.",
                                    path=str(self._folder / f"{name}.index.json"))  # fmt: skip
             yield path
+
+
+def _code_keys(content: Any) -> Iterator[str]:
+    """Keys at any depth that make transformers run code; it takes some of them with underscores around too."""
+    waiting = [content]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            asks = (key for key in part if key.strip("_").removesuffix("_internal") in _ASKS_FOR_CODE)
+            yield from (key for key in asks if part[key])
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
 
 
 def _digest(path: Path) -> str:

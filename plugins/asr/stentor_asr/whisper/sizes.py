@@ -13,6 +13,7 @@ HOP = 160
 FRAME_SAMPLES = 320
 WINDOW = 30 * SAMPLE_RATE
 POSITIONS = WINDOW // FRAME_SAMPLES
+_ATTENTION = {"attn_implementation": "sdpa"}
 _SIZES = {  # width, encoder layers, decoder layers, heads
     "tiny": (384, 4, 4, 6),
     "base": (512, 6, 6, 8),
@@ -28,6 +29,8 @@ _SIZES = {  # width, encoder layers, decoder layers, heads
 def config_of(name: str) -> dict[str, Any]:
     """What ``transformers.WhisperConfig`` takes, for one of OpenAI's names or weights that are at hand.
 
+    The implementation of attention is always PyTorch's, whatever a ``config.json`` says.
+
     Raises:
         StentorError: when neither the table nor a ``config.json`` tells the sizes, or when it is no Whisper.
     """
@@ -41,7 +44,7 @@ def config_of(name: str) -> dict[str, Any]:
                            value=name, options=sorted(f"openai/whisper-{known}" for known in _SIZES))  # fmt: skip
     if config.get("model_type") != "whisper":
         raise StentorError(f"'{name}' is a {config.get('model_type', 'model of unknown type')}, not a whisper.")
-    return config
+    return {**config, **_ATTENTION}
 
 
 def _openai(size: str, *, english: bool) -> dict[str, Any]:
@@ -65,4 +68,5 @@ def _openai(size: str, *, english: bool) -> dict[str, Any]:
         "bos_token_id": end,
         "eos_token_id": end,
         "decoder_start_token_id": end + 1,
+        **_ATTENTION,
     }
