@@ -94,10 +94,10 @@ def test_every_kind_has_a_contract():
         assert contract.kind == kind.name
 
 
-def test_builtin_kinds_have_checks_of_their_own():
+def test_our_kinds_have_checks_of_their_own():
     common = {name for name in dir(ComponentContract) if name.startswith("test_")}
     for kind in registry().kinds():
-        if kind.origin.plugin == "stentor":
+        if kind.origin.plugin in ("stentor", "asr"):
             assert {name for name in dir(contract_for(kind.name)) if name.startswith("test_")} > common
 
 

@@ -14,9 +14,12 @@ class Component:
     Attributes:
         capabilities: what the component claims beyond the minimum (``"streaming"``, ``"onnx"``, ...); contract tests
             check every claim and skip, with a reason, what is not claimed.
+        contract: import string of the contract of a kind that a plugin declares, on the kind's interface class; empty:
+            the checks that hold for every component.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset()
+    contract: ClassVar[str] = ""
 
     def load_pretrained(self) -> dict[str, str]:
         """Fill in pretrained weights, if the configuration names any; the default has none.

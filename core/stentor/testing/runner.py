@@ -11,6 +11,7 @@ from typing import Any
 
 from stentor.errors import StentorError
 from stentor.plugins import registry
+from stentor.registry import Entry
 from stentor.testing.contract import ComponentContract
 from stentor.testing.outcome import ContractFailure, Outcome, Result
 
@@ -31,14 +32,25 @@ _CONTRACTS = {
 
 
 def contract_for(kind: str) -> type[ComponentContract]:
-    """The contract of `kind`; a kind that a plugin declares gets the checks that hold for every component.
+    """The contract of `kind`: ours, or what the interface of a plugin's kind names as ``contract``.
+
+    A kind without either gets the checks that hold for every component.
 
     Raises:
-        StentorError: when there is no such kind.
+        StentorError: when there is no such kind, or the contract that its plugin names cannot be used.
     """
-    registry().check_kind(kind)
+    declared = registry().check_kind(kind)
+    found: type[ComponentContract]
     if kind in _CONTRACTS:
-        found: type[ComponentContract] = getattr(importlib.import_module(f"stentor.testing.{kind}"), _CONTRACTS[kind])
+        found = getattr(importlib.import_module(f"stentor.testing.{kind}"), _CONTRACTS[kind])
+        return found
+    target = getattr(Entry(kind, "interface", declared.interface, declared.origin).load(), "contract", "")
+    if target:
+        found = Entry(kind, "contract", target, declared.origin).load()
+        if not (inspect.isclass(found) and issubclass(found, ComponentContract) and found.kind == kind):
+            raise StentorError(
+                f"{declared.origin} names '{target}' as the contract of kind '{kind}', and that is none."
+            )
         return found
     return type(f"{kind.title()}Contract", (ComponentContract,), {"kind": kind})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Recogniser(Component, ABC):
         window_seconds: the longest window it takes (s).
     """
 
+    contract: ClassVar[str] = "stentor_asr.testing:RecogniserContract"
     sample_rate: int
     window_seconds: float = 30.0
 
