@@ -1,5 +1,6 @@
 """From files to transcripts: windows, files that fail, outputs, runs, and the real thing end to end."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 from tiny_whisper import needs_weights, noise
 
-from stentor import cli, train
+from stentor import cli, plugins, train
 from stentor_asr.transcribe.pipeline import transcribe
 from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
 from stentor_asr.transcribe.windows import cut, is_silent
@@ -44,8 +45,13 @@ class Recipe:
 class FakeTask:
     sample_rate = 8000
 
+    def to(self, device):
+        self.device = device
+        return self
+
     def predict(self, batch):
         assert set(batch) == {"ids", "texts", "speakers", "audio", "audio_lengths"}
+        assert batch["audio"].device.type == batch["audio_lengths"].device.type == self.device.type
         return [f"{length / self.sample_rate:.1f} seconds" for length in batch["audio_lengths"].tolist()]
 
 
@@ -216,6 +222,37 @@ def test_wrong_usage_is_one_sentence(tmp_path, run, capsys, words):
     files = [str(wav(tmp_path / f"{name}.wav", noise(1.0))) for name in "ab"]
     assert cli.main(["transcribe", *files, *run, *words]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:x", "cuda:99", "-1", "cuda"])
+@pytest.mark.parametrize("model", [None, "whisper"])
+def test_devices_that_are_not_here_are_one_sentence(tmp_path, run, capsys, monkeypatch, device, model):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    path = str(wav(tmp_path / "a.wav", noise(1.0)))
+    assert cli.main(["transcribe", path, f"--device={device}", *(["--model", model] if model else run)]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "device" in told and f"'{device}'" in told
+
+
+class Plain(Loudness):
+    def load_pretrained(self):
+        return {}
+
+
+def test_options_reach_a_registered_recogniser_or_are_refused(tmp_path, run, capsys, monkeypatch):
+    path = str(wav(tmp_path / "a.wav", noise(1.0)))
+    words = ["transcribe", path, "--language", "klingon"]
+    assert cli.main([*words, "--model", "whisper"]) == 2
+    assert "klingon" in capsys.readouterr().err
+    assert cli.main([*words, *run]) == 2
+    assert "takes no language" in capsys.readouterr().err
+    known = copy.deepcopy(plugins.registry())
+    known.add("recogniser", "plain", f"{__name__}:Plain")
+    monkeypatch.setattr(plugins, "registry", lambda: known)
+    assert cli.main(["transcribe", path, "--model", "plain"]) == 0
+    for more, told in ((["--language", "en"], "takes no language"), (["--device", "cpu"], "takes no device")):
+        assert cli.main(["transcribe", path, "--model", "plain", *more]) == 2
+        assert told in capsys.readouterr().err
 
 
 def test_folder_without_audio_is_one_sentence(tmp_path, run, capsys):

@@ -30,15 +30,6 @@ def describe(device: torch.device) -> dict[str, Any]:
     }
 
 
-def choose_device(name: str) -> torch.device:
-    """The device that ``auto``, ``cpu`` or ``cuda`` means here."""
-    import torch
-
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
 def peak_memory_mb() -> float:
     """Largest resident memory of this process so far (MB, 10^6 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -22,6 +22,7 @@ from stentor.evaluate.decoding import Predictor, batch_of, decode, read
 from stentor.evaluate.journal import Journal, Row
 from stentor.evaluate.scoring import build_metrics, score, shown
 from stentor.evaluate.settings import EvaluateSettings
+from stentor.model.device import choose_device
 
 Result = dict[str, Any]
 
@@ -89,7 +90,7 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
 def _place(predictor: Predictor, settings: EvaluateSettings) -> torch.device:
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    device = machine.choose_device(settings.device)
+    device = choose_device(settings.device)
     if isinstance(predictor, nn.Module):
         predictor.to(device).eval()
         return device

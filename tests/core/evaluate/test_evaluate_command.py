@@ -57,6 +57,13 @@ def test_every_set_of_the_recipe_is_scored_and_absent_ones_are_told(run, capsys)
     assert (run / "report.html").stat().st_size > 10_000
 
 
+def test_gpu_that_is_not_here_is_one_sentence(run, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cli.main(["evaluate", str(run), "evaluate.device=cuda"]) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "device" in line]
+    assert "no GPUs here" in told and "Use cpu." in told
+
+
 def test_sets_can_be_given_and_picked(run, tmp_path, capsys):
     given = f"mine={tmp_path / 'set.jsonl.gz'}"
     assert cli.main(["evaluate", str(run), given, "--output", str(tmp_path / "out")]) == 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stentor.errors import StentorError
+from stentor.model.device import choose_device
 from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
 
 _LONGEST = 15.0
@@ -19,18 +20,23 @@ class TrainedRun(Recogniser):
 
     Args:
         folder: the run.
+        device: where to compute, e.g. ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        StentorError: when there is no such device.
     """
 
     window_seconds = _LONGEST
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, device: str = "auto") -> None:
+        self.folder, self.device = folder, choose_device(device)
         self._task: Any = None
 
     def load_pretrained(self) -> dict[str, str]:
         from stentor import train
 
-        recipe, self._task = train.load(self.folder)
+        recipe, task = train.load(self.folder)
+        self._task = task.to(self.device)
         self.sample_rate = self._task.sample_rate
         return {"name": recipe.name or self.folder.name, "source": f"run {self.folder}"}
 
@@ -48,7 +54,9 @@ class TrainedRun(Recogniser):
         names = [f"window-{index}" for index in range(len(windows))]
         batch = {"ids": names, "texts": [""] * len(names), "speakers": [""] * len(names)}
         with torch.inference_mode():
-            texts = self._task.predict({**batch, "audio": audio, "audio_lengths": lengths})
+            texts = self._task.predict(
+                {**batch, "audio": audio.to(self.device), "audio_lengths": lengths.to(self.device)}
+            )
         return [
             Heard((Segment(0.0, len(window) / self.sample_rate, text.strip()),) if text.strip() else ())
             for window, text in zip(windows, texts, strict=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stentor.errors import StentorError
 from stentor.model import weights as pretrained
+from stentor.model.device import choose_device
 from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
 from stentor_asr.whisper.encoder import encode
 from stentor_asr.whisper.features import LogMel
@@ -54,7 +55,7 @@ class WhisperRecogniser(Recogniser):
         device: str = "auto",
     ) -> None:
         self.weights, self.timestamps, self.language = weights, timestamps, language
-        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.device = choose_device(device)
         self._config = config_of(weights)
         self._model: Any = None
 
