@@ -131,11 +131,14 @@ class Checker:
     def _dataclass(self, value: Any, hint: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
             return self._fail(f"it must be a mapping, not {_shown(value)}.", path, value)
-        before = len(self.problems)
-        found = self.record(value, schema.of_dataclass(hint), f"'{path}'", path)
-        if len(self.problems) == before:
+        fields, before = schema.of_dataclass(hint), len(self.problems)
+        found = self.record(value, fields, f"'{path}'", path)
+        wrong = [problem.path for problem in self.problems[before:]]
+        sound = {name: item for name, item in found.items() if not _any_below(wrong, f"{path}.{name}")}
+        # a setting that is wrong already stands at its default, so that its neighbours are looked at too
+        if all(field.name in sound or field.default is not REQUIRED for field in fields):
             try:
-                instance(hint, found)
+                instance(hint, sound)
             except StentorError as error:
                 self.problems += [_below(problem, path) for problem in error.problems]
             except ValueError as error:
@@ -221,6 +224,10 @@ def _over(default: Any, value: Any) -> Any:
         base = plain(default)
         return {**base, **{k: _over(getattr(default, k, None), v) for k, v in value.items()}}
     return value
+
+
+def _any_below(paths: Sequence[str], place: str) -> bool:
+    return any(path == place or path.startswith((f"{place}.", f"{place}[")) for path in paths)
 
 
 def _below(problem: Problem, path: str) -> Problem:

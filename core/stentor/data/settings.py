@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stentor.config import ranges
+from stentor.config.ranges import least
 from stentor.data.augment.settings import AugmentSettings
 
 
@@ -45,3 +47,16 @@ class DataSettings:
     cache_folder: str = ""
     cache_precision: Literal["fp16", "fp32"] = "fp16"
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+
+    def __post_init__(self) -> None:
+        longest = self.max_duration == 0 or self.max_duration > self.min_duration
+        ranges.check(
+            self,
+            {
+                "batch_seconds": ranges.above_zero(self.batch_seconds),
+                "max_items": least(self.max_items, 0),
+                "min_duration": least(self.min_duration, 0),
+                "max_duration": (longest, f"more than min_duration, or 0, not {self.max_duration:g}"),
+                "workers": least(self.workers, 0),
+            },
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stentor.config import ranges
+
 
 @dataclass
 class LoraSettings:
@@ -22,3 +24,14 @@ class LoraSettings:
     targets: list[str] = field(
         default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     )
+
+    def __post_init__(self) -> None:
+        ranges.check(
+            self,
+            {
+                "rank": ranges.least(self.rank, 0),
+                "alpha": ranges.above_zero(self.alpha),
+                "dropout": ranges.probability(self.dropout),
+                "targets": (bool(self.targets or not self.rank), "at least one layer's name, as rank is not 0"),
+            },
+        )

@@ -47,8 +47,6 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
         raise StentorError("it holds a run already.", path=str(folder),
                            suggestion=f"Go on with it: stentor train --resume {folder}")  # fmt: skip
     data, settings = recipe.settings("data"), recipe.settings("train")
-    if not (settings.steps or settings.minutes):
-        raise StentorError("give a budget in train.steps or in train.minutes.", path="train.steps")
     rows = training_rows(data)
     randomness.seed_all(recipe.seed)
     task = assemble(recipe.config, texts=training_texts(data, rows))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stentor.config import ranges
+from stentor.config.ranges import above_zero, least
 from stentor.model.lora_settings import LoraSettings
 
 
@@ -21,6 +23,9 @@ class GroupSettings:
     match: str
     lr: float = 1.0
     weight_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        ranges.check(self, {"lr": least(self.lr, 0), "weight_decay": least(self.weight_decay or 0, 0)})
 
 
 @dataclass
@@ -43,12 +48,12 @@ class TrainSettings:
         clip: largest gradient norm; 0 means no clipping.
         accumulate: batches per optimiser step.
         precision: ``auto`` is fp32 on CPUs and bf16 on accelerators that have it.
-        log_every: steps between logged lines.
+        log_every: steps between logged lines; 0 logs only at the end.
         valid_every: steps between validations; 0 validates only at the end.
         valid_items: utterances of the validation set that are decoded for the metrics; all count for the loss.
-        checkpoint_every: steps between checkpoints.
+        checkpoint_every: steps between checkpoints; 0 writes one only at the end.
         keep: how many of the newest checkpoints stay.
-        keep_best: also keep the checkpoint with the best validation metric.
+        keep_best: also keep the checkpoint with the best validation metric; `stentor evaluate` then scores this one.
         tracking: where metrics go beside ``metrics.jsonl``.
         tracking_uri: MLflow server or store; empty means ``mlflow.db`` beside the run folder.
         experiment: MLflow experiment name.
@@ -84,3 +89,26 @@ class TrainSettings:
     devices: int = 1
     num_nodes: int = 1
     strategy: str = "auto"
+
+    def __post_init__(self) -> None:
+        betas = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        budget = bool(self.steps or self.minutes), "more than 0, or train.minutes must be: training needs a budget"
+        positive = ("accumulate", "keep", "devices", "num_nodes")
+        not_negative = (
+            "minutes",
+            "weight_decay",
+            "clip",
+            "log_every",
+            "valid_every",
+            "valid_items",
+            "checkpoint_every",
+        )
+        wanted = {
+            "steps": least(self.steps, 0) if self.steps else budget,
+            "lr": above_zero(self.lr),
+            "betas": (betas, f"two numbers, each at least 0 and less than 1, not {self.betas}"),
+            "warmup": ranges.share(self.warmup),
+        }
+        wanted |= {name: least(getattr(self, name), 1) for name in positive}
+        wanted |= {name: least(getattr(self, name), 0) for name in not_negative}
+        ranges.check(self, wanted)

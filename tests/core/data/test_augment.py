@@ -89,9 +89,9 @@ def test_noise_comes_from_a_folder_and_short_recordings_repeat(tmp_path: Path) -
 
 def test_everything_wrong_with_the_settings_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(StentorError) as caught:
-        Augment(AugmentSettings(speeds=[3.0], snr=[20.0], noise=1.5, codec=0.5, codecs=[]))
+        AugmentSettings(speeds=[3.0], snr=[20.0], noise=1.5, codec=0.5, codecs=[])
     paths = {problem.path for problem in caught.value.problems}
-    assert paths == {"data.augment.speeds", "data.augment.snr", "data.augment.noise", "data.augment.codecs"}
+    assert paths == {"speeds", "snr", "noise", "codecs"}
     empty = Augment(AugmentSettings(noise=1.0, noise_folder=str(tmp_path)))
     with pytest.raises(StentorError, match="no audio files"):
         empty(torch.from_numpy(TONE), RATE, np.random.default_rng(0))

@@ -14,7 +14,7 @@ from stentor.data.augment.codec import apply_codec
 from stentor.data.augment.noise import COLOURS, coloured_noise, mix
 from stentor.data.augment.settings import AugmentSettings
 from stentor.data.augment.speed import change_speed
-from stentor.errors import Problem, StentorError
+from stentor.errors import StentorError
 
 
 class Augment:
@@ -22,15 +22,9 @@ class Augment:
 
     The result is a function of the waveform and of the state of `rng` alone. Noise follows MUSAN's way of use (Snyder
     et al. 2015, arXiv 1510.08484): one recording per utterance, at a drawn signal-to-noise ratio.
-
-    Raises:
-        StentorError: with everything that is wrong in `settings`.
     """
 
     def __init__(self, settings: AugmentSettings) -> None:
-        problems = list(check(settings))
-        if problems:
-            raise StentorError(problems=problems)
         self.settings = settings
 
     def __call__(self, wave: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
@@ -59,18 +53,3 @@ class Augment:
         if not files:
             raise StentorError("it holds no audio files.", path="data.augment.noise_folder", value=str(folder))
         return [(path, audio.info(path).duration) for path in files]
-
-
-def check(settings: AugmentSettings) -> list[Problem]:
-    """What is wrong with `settings`, without looking at the disk."""
-    problems = []
-    if any(not 0.5 <= speed <= 2.0 for speed in settings.speeds):
-        problems.append(Problem("speeds lie between 0.5 and 2.0.", "data.augment.speeds", settings.speeds))
-    if len(settings.snr) != 2 or settings.snr[0] > settings.snr[1]:
-        problems.append(Problem("it is a pair: lowest and highest ratio in dB.", "data.augment.snr", settings.snr))
-    for name in ("noise", "codec"):
-        if not 0.0 <= getattr(settings, name) <= 1.0:
-            problems.append(Problem("it is a share between 0 and 1.", f"data.augment.{name}", getattr(settings, name)))
-    if settings.codec and not settings.codecs:
-        problems.append(Problem("it is empty, and data.augment.codec is not 0.", "data.augment.codecs"))
-    return problems
