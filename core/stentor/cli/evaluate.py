@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     folders = [word for word in arguments.words if "=" not in word]
-    pairs = dict(word.split("=", 1) for word in arguments.words if "=" in word)
     if bool(arguments.recogniser) == bool(folders) or len(folders) > 1:
         raise StentorError("name one run folder, or a recogniser with --recogniser NAME.")
-    changes = {key: value for key, value in pairs.items() if key.startswith("evaluate.")}
-    given = {key: value for key, value in pairs.items() if key not in changes}
+    pairs = [word for word in arguments.words if "=" in word]
+    changes = [word for word in pairs if word.lstrip("+").startswith("evaluate.")]
+    given = dict(word.split("=", 1) for word in pairs if word not in changes)
     subject, settings = (
         _recogniser(arguments, changes) if arguments.recogniser else _run(folders[0], arguments, changes)
     )
@@ -42,13 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     return _evaluate(subject, settings, given, wanted, fresh=arguments.fresh)
 
 
-def _run(folder: str, arguments: argparse.Namespace, changes: dict[str, str]) -> tuple[Subject, EvaluateSettings]:
+def _run(folder: str, arguments: argparse.Namespace, changes: list[str]) -> tuple[Subject, EvaluateSettings]:
     from stentor.evaluate.subjects import of_run
 
     return of_run(Path(folder), arguments.output, changes)
 
 
-def _recogniser(arguments: argparse.Namespace, changes: dict[str, str]) -> tuple[Subject, EvaluateSettings]:
+def _recogniser(arguments: argparse.Namespace, changes: list[str]) -> tuple[Subject, EvaluateSettings]:
     from stentor.evaluate.subjects import of_recogniser
 
     return of_recogniser(arguments.recogniser, arguments.output, changes)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
+from stentor.config import overrides
 from stentor.config.checking import Checker, instance
+from stentor.config.interpolation import Resolver
 from stentor.errors import StentorError
 from stentor.evaluate.listener import Listener
 from stentor.evaluate.runner import Subject
@@ -18,8 +19,8 @@ from stentor.evaluate.settings import EvaluateSettings
 from stentor.plugins import registry
 
 
-def of_run(folder: Path, output: Path | None, changes: Mapping[str, str]) -> tuple[Subject, EvaluateSettings]:
-    """The trained task of a run and its ``evaluate`` section with `changes` (``evaluate.key`` -> YAML text).
+def of_run(folder: Path, output: Path | None, changes: Sequence[str]) -> tuple[Subject, EvaluateSettings]:
+    """The trained task of a run and its ``evaluate`` section with `changes` (``evaluate.key=value``).
 
     Raises:
         StentorError: when the run cannot be loaded or a change does not fit.
@@ -32,7 +33,7 @@ def of_run(folder: Path, output: Path | None, changes: Mapping[str, str]) -> tup
     return Subject(task, output or folder, recipe.name or folder.name, task.metrics, identity), settings
 
 
-def of_recogniser(name: str, output: Path | None, changes: Mapping[str, str]) -> tuple[Subject, EvaluateSettings]:
+def of_recogniser(name: str, output: Path | None, changes: Sequence[str]) -> tuple[Subject, EvaluateSettings]:
     """An embedded recogniser, by its registered name, with its pretrained weights."""
     if "recogniser" not in {kind.name for kind in registry().kinds()}:
         raise StentorError("no installed plugin brings recognisers.", suggestion="Install one: pip install stentor-asr")
@@ -42,22 +43,20 @@ def of_recogniser(name: str, output: Path | None, changes: Mapping[str, str]) ->
     return Subject(Listener(recogniser), folder, name, identity=source, provenance=source), settings_of({}, changes)
 
 
-def settings_of(section: Mapping[str, Any], changes: Mapping[str, str]) -> EvaluateSettings:
+def settings_of(section: Mapping[str, Any], changes: Sequence[str]) -> EvaluateSettings:
     """The checked settings of a section after `changes`.
 
     Raises:
         StentorError: with every unknown key and wrong type.
     """
-    config = copy.deepcopy(dict(section))
-    for path, text in changes.items():
-        *parents, last = path.split(".")[1:]
-        place = config
-        for name in parents:
-            place = place.setdefault(name, {})
-        place[last] = yaml.safe_load(text)
+    given, problems = overrides.parse(changes)
+    config = OmegaConf.create({"evaluate": dict(section)})
+    problems += [problem for one in given if (problem := overrides.apply(config, one))]
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    resolver = Resolver(plain)
     checker = Checker(registry())
-    found = checker.value(config, EvaluateSettings, "evaluate")
-    if checker.problems:
-        raise StentorError(problems=checker.problems)
+    found = checker.value(resolver.resolve().get("evaluate", {}), EvaluateSettings, "evaluate")
+    if problems := [*problems, *resolver.problems, *checker.problems]:
+        raise StentorError(problems=problems)
     settings: EvaluateSettings = instance(EvaluateSettings, found)
     return settings

@@ -80,6 +80,12 @@ def test_sets_can_be_given_and_picked(run, tmp_path, capsys):
         (["RUN", "--sets", "thee"], "Did you mean 'there'?"),
         (["RUN", "evaluate.bootstrp=5"], "Did you mean 'bootstrap'?"),
         (["RUN", "evaluate.device=tpu"], "evaluate.device"),
+        (["RUN", "evaluate.batch_size=["], "is no override"),
+        (["RUN", "evaluate.batch_size.foo=1"], "evaluate.batch_size"),
+        (["RUN", "evaluate.bootstrap.foo=1"], "evaluate.bootstrap"),
+        (["RUN", "evaluate.batch_size=1,2"], "gives several values"),
+        (["RUN", "evaluate.=1"], "evaluate."),
+        (["RUN", "evaluate.normaliser=${nothing}"], "nothing"),
         (["--recogniser", "nonesuch", "a=b"], "nonesuch"),
     ],
 )
