@@ -35,7 +35,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        reason = os.strerror(cause.errno) if cause.errno else str(cause)
+        reason = os.strerror(cause.errno) if cause.errno else f"the disk refuses ({str(cause).rstrip('.')})"
         raise StentorError(f"cannot write it: {reason}.", path=str(path)) from cause
 
 

@@ -74,11 +74,14 @@ def write(
     part = folder / (final.name + _PART)
     with writing(final):
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        _save(part, index, state, save_weights)
-        if final.exists():
-            shutil.rmtree(final)
-        os.replace(part, final)
+        try:
+            part.mkdir(parents=True)
+            _save(part, index, state, save_weights)
+            if final.exists():
+                shutil.rmtree(final)
+            os.replace(part, final)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         _sync(folder)
     return Checkpoint(final, index["step"], index)
 
@@ -86,12 +89,15 @@ def write(
 def _save(part: Path, index: dict[str, Any], state: dict[str, Any], save_weights: Callable[[Path], None]) -> None:
     try:
         save_weights(part / WEIGHTS)
-        torch.save(state, part / STATE)
+        with (part / STATE).open("wb") as file:
+            torch.save(state, file)
         index["sha256"] = {name: _hash(part / name) for name in (WEIGHTS, STATE)}
         (part / INDEX).write_text(json.dumps(index, indent=1))
         for path in (*part.iterdir(), part):
             _sync(path)
-    except RuntimeError as cause:  # torch.save and safetensors report a full disk this way
+    except RuntimeError as cause:
+        if isinstance(cause.__context__, OSError):  # torch.save tells what the disk refuses in words of its own
+            raise cause.__context__ from None
         raise StentorError(f"the checkpoint cannot be written: {cause}", path=str(part)) from cause
 
 

@@ -86,8 +86,15 @@ def digest(tensor: Tensor) -> str:
 
 
 def save(path: Path, found: Mapping[str, Tensor], names: Iterable[str]) -> None:
-    """Write the tensors `names` of `found` as safetensors."""
-    save_file({name: found[name].detach().cpu().contiguous() for name in names}, str(path))
+    """Write the tensors `names` of `found` as safetensors.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    try:
+        save_file({name: found[name].detach().cpu().contiguous() for name in names}, str(path))
+    except SafetensorError as cause:
+        raise OSError(str(cause)) from cause
 
 
 def restore(model: nn.Module, path: Path, names: Iterable[str]) -> None:
