@@ -11,6 +11,8 @@ import yaml
 
 from stentor.errors import StentorError
 
+_SIGNS = ("config.yaml", "metrics.jsonl", "evaluation")
+
 
 @dataclass
 class RunData:
@@ -48,10 +50,12 @@ def gather(folder: Path) -> RunData:
     """Everything in a run folder.
 
     Raises:
-        StentorError: when there is no such folder.
+        StentorError: when there is no such folder, or nothing of a run in it.
     """
     if not folder.is_dir():
         raise StentorError("there is no run folder here.", path=str(folder))
+    if not any((folder / name).exists() for name in _SIGNS):
+        raise StentorError(f"is no run folder: it has none of {', '.join(_SIGNS)}.", path=str(folder))
     run = RunData(folder)
     run.config_text = _text(run, "config.yaml", "the resolved configuration")
     run.config = _mapping(run, yaml.safe_load, run.config_text, "config.yaml")

@@ -133,6 +133,15 @@ def test_there_must_be_a_folder(tmp_path):
         run_report.write(tmp_path / "nothing")
 
 
+def test_a_folder_with_nothing_of_a_run_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no run")
+    with pytest.raises(StentorError, match="is no run folder"):
+        run_report.write(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+    (tmp_path / "evaluation").mkdir()
+    assert run_report.write(tmp_path).is_file()
+
+
 def test_spectrogram_of_a_tone_peaks_at_its_frequency():
     tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
     levels = spectrogram.levels(tone, 16000)
