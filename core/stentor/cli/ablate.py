@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stentor.cli.counts import at_least_one
+
 if TYPE_CHECKING:
     from stentor.ablate.launch import How
 
@@ -21,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline", action="append", default=[], help="key=a,other=x: what to compare with; default: the first values"
     )
     parser.add_argument("--run", type=Path, help="folder of the ablation; an unfinished one goes on")
-    parser.add_argument("--jobs", type=int, default=1, help="cells at a time on this machine")
+    parser.add_argument("--jobs", type=at_least_one, default=1, help="cells at a time on this machine")
     parser.add_argument("--launcher", default="", help="a Hydra launcher plugin, e.g. joblib or submitit_slurm")
     parser.add_argument(
         "--launcher-set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the launcher plugin"

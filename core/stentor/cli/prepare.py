@@ -10,6 +10,7 @@ from typing import Any, get_args
 import yaml
 
 from stentor import __version__
+from stentor.cli.counts import at_least_one
 from stentor.config import schema, typing_rules
 from stentor.config.checking import Checker
 from stentor.data import split
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="where to write")
     parser.add_argument("--decode", action=argparse.BooleanOptionalAction, default=True,
                         help="decode all audio, not just its header (default)")  # fmt: skip
-    parser.add_argument("--jobs", type=int, default=2, help="files examined at a time (default 2)")
+    parser.add_argument("--jobs", type=at_least_one, default=2, help="files examined at a time (default 2)")
     parser.add_argument("--split", default="", metavar="valid=0.05,test=0.05", help="shares of the hours to set apart")
     parser.add_argument("--split-by", default="auto", choices=get_args(split.By),
                         help="what stays in one split (auto: speakers where they are known, else texts)")  # fmt: skip
