@@ -111,7 +111,7 @@ def _evaluate(folder: Path) -> dict[str, Any]:
     from stentor.evaluate.runner import evaluate_set
     from stentor.evaluate.subjects import of_run
 
-    subject, settings = of_run(folder, None, {})
+    subject, settings = of_run(folder, None, ())
     there = {name: path for name, path in settings.sets.items() if Path(path).is_file()}
     if not there:
         raise StentorError("no set could be scored: none of the recipe's manifests exists.", path="evaluate.sets")

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from stentor.config import overrides
+from stentor.config import overrides, schema
 from stentor.config.checking import Checker, instance
 from stentor.config.interpolation import Resolver
 from stentor.errors import StentorError
@@ -34,13 +34,15 @@ def of_run(folder: Path, output: Path | None, changes: Sequence[str]) -> tuple[S
 
 
 def of_recogniser(name: str, output: Path | None, changes: Sequence[str]) -> tuple[Subject, EvaluateSettings]:
-    """An embedded recogniser, by its registered name, with its pretrained weights."""
+    """An embedded recogniser, by its registered name, with its pretrained weights, on the device of the settings."""
     if "recogniser" not in {kind.name for kind in registry().kinds()}:
         raise StentorError("no installed plugin brings recognisers.", suggestion="Install one: pip install stentor-asr")
-    recogniser = registry().build("recogniser", name)
+    settings = settings_of({}, changes)
+    takes = schema.of(registry().get("recogniser", name)).field("device")
+    recogniser = registry().build("recogniser", name, **({"device": settings.device} if takes else {}))
     source = recogniser.load_pretrained()
     folder = output or Path("runs") / f"recogniser-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
-    return Subject(Listener(recogniser), folder, name, identity=source, provenance=source), settings_of({}, changes)
+    return Subject(Listener(recogniser), folder, name, identity=source, provenance=source), settings
 
 
 def settings_of(section: Mapping[str, Any], changes: Sequence[str]) -> EvaluateSettings:

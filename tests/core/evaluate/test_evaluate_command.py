@@ -1,5 +1,6 @@
 """``stentor evaluate`` and ``stentor report`` from the command line, with a model put in place of a run's."""
 
+import copy
 import json
 
 import numpy as np
@@ -26,6 +27,18 @@ class Deaf(nn.Module):
 
     def align(self, batch, outputs):
         return None
+
+
+class Fixed:
+    device = "nothing"
+
+    def load_pretrained(self):
+        return {}
+
+
+class Movable(Fixed):
+    def __init__(self, *, device: str = "auto"):
+        self.device = device
 
 
 @pytest.fixture
@@ -62,6 +75,17 @@ def test_gpu_that_is_not_here_is_one_sentence(run, capsys, monkeypatch):
     assert cli.main(["evaluate", str(run), "evaluate.device=cuda"]) == 2
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "device" in line]
     assert "no GPUs here" in told and "Use cpu." in told
+
+
+@pytest.mark.parametrize(("takes_device", "told"), [(True, "cpu"), (False, "nothing")])
+def test_a_recogniser_computes_where_the_settings_say(tmp_path, monkeypatch, takes_device, told):
+    found = copy.deepcopy(subjects.registry())
+    if "recogniser" not in {kind.name for kind in found.kinds()}:
+        found.kind("recogniser", "builtins:object", "hears")
+    found.add("recogniser", "mine", f"{__name__}:{'Movable' if takes_device else 'Fixed'}")
+    monkeypatch.setattr(subjects, "registry", lambda: found)
+    subject, _ = subjects.of_recogniser("mine", tmp_path, ["evaluate.device=cpu"])
+    assert subject.predictor.recogniser.device == told
 
 
 def test_sets_can_be_given_and_picked(run, tmp_path, capsys):
