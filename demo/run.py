@@ -12,10 +12,13 @@ import sys
 import time
 from pathlib import Path
 
+from stentor.config import Recipe, compose
+
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = Path("corpora/commands")
 HUMAN = Path("corpora/librivox")
 RUN = Path("runs/demo")
+RECIPE = "asr/speechlm"
 BEGAN = time.monotonic()
 
 
@@ -36,6 +39,18 @@ def human_recording() -> Path | None:
     return files[-1].relative_to(ROOT) if made and files else None
 
 
+def train() -> None:
+    """Train, or go on with an earlier demo's run if it is of the same recipe and data; else that one is set aside."""
+    if (ROOT / RUN / "config.yaml").exists():
+        same = Recipe.from_file(ROOT / RUN / "config.yaml").config == compose(RECIPE).config
+        if same and step("Go on with the run of an earlier demo", "train", "--resume", RUN, needed=False):
+            return
+        aside = next(free for n in range(1, 10_000) if not (free := ROOT / f"{RUN}-{n}").exists())
+        (ROOT / RUN).rename(aside)
+        print(f"the earlier demo's run is another one; it is now in {aside.relative_to(ROOT)}")
+    step("Train a speech-language model from YAML", "train", RECIPE, "--run", RUN)
+
+
 def main() -> None:
     """Run the demo."""
     recording = human_recording()
@@ -44,10 +59,7 @@ def main() -> None:
     else:
         print("No human recording can be had on this machine; going on without. `stentor transcribe FILE` takes yours.")
     step("Make a training corpus of synthetic speech", "prepare", "commands", "-o", CORPUS)
-    if (ROOT / RUN / "config.yaml").exists():
-        step("Go on with the run of an earlier demo", "train", "--resume", RUN)
-    else:
-        step("Train a speech-language model from YAML", "train", "asr/speechlm", "--run", RUN)
+    train()
     step("Evaluate it", "evaluate", RUN)
     step("Write the report", "report", RUN)
     print(f"\n== done in {time.monotonic() - BEGAN:.0f} s. The report: {ROOT / RUN / 'report.html'}")
