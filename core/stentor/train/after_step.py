@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from tqdm import tqdm
 
-from stentor.errors import StentorError
 from stentor.train import checkpoint, weights
 from stentor.train.schedule import scale
 from stentor.train.settings import TrainSettings
@@ -131,12 +129,10 @@ class AfterStep:
         return True
 
     def _best_so_far(self) -> tuple[float, Path] | None:
-        scored = []
-        for path in checkpoint.steps(self.folder) if self.settings.keep_best else ():
-            with suppress(StentorError):  # a damaged one is nobody's best
-                score = self.validation.best_of(checkpoint.read(path).index["metrics"])
-                scored += [(score, path)] if score is not None else []
-        return min(scored, default=None)
+        best_of = self.validation.best_of
+        best = checkpoint.best(self.folder, best_of) if self.settings.keep_best else None
+        score = best_of(best.index["metrics"]) if best else None
+        return None if best is None or score is None else (score, best.folder)
 
     def _due(self, every: int) -> bool:
         return every > 0 and self._seen % every == 0

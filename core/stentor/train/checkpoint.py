@@ -8,7 +8,8 @@ import os
 import pickle
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,22 @@ def newest(folder: Path) -> Checkpoint:
             return found
     reasons = [problem for error in damaged for problem in error.problems]
     raise StentorError("there is no sound checkpoint.", path=str(folder), problems=reasons)
+
+
+def best(folder: Path, score: Callable[[Mapping[str, float]], float | None]) -> Checkpoint | None:
+    """The sound checkpoint in `folder` with the lowest `score`, the earliest of equals; None if none has any.
+
+    Args:
+        folder: of all checkpoints.
+        score: of a checkpoint's metrics; None where they say nothing.
+    """
+    found: list[tuple[float, Checkpoint]] = []
+    for path in steps(folder):
+        with suppress(StentorError):  # a damaged one is nobody's best
+            candidate = read(path)
+            value = score(candidate.index["metrics"])
+            found += [] if value is None else [(value, candidate)]
+    return min(found, key=lambda one: one[0])[1] if found else None
 
 
 def steps(folder: Path) -> list[Path]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,23 @@ from stentor.config import Recipe
 from stentor.data import quarantine
 from stentor.data.atomic import replacing
 from stentor.errors import StentorError
+from stentor.plugins import registry
 from stentor.train import checkpoint, parameters, randomness, tracking, weights
-from stentor.train.assembly import assemble
+from stentor.train.assembly import assemble, class_of
 from stentor.train.checkpoint import Checkpoint
 from stentor.train.environment import environment, fingerprints
 from stentor.train.schedule import spent
 from stentor.train.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
     from stentor.data.utterance import Utterance
     from stentor.interfaces.task import Task
+    from stentor.train.batches import Batches
 
 FIXED = "fixed.safetensors"
+_BEGIN = checkpoint.place(Path(), 0).name
 
 
 def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
@@ -41,6 +47,7 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
         StentorError: for bad data, a folder in use, or a loss that is not finite.
     """
     from stentor.train.batches import check_data, training_rows, training_texts
+    from stentor.train.trainer import trainer_for
 
     folder = Path(folder)
     if _first_process() and (folder / "config.yaml").exists():
@@ -51,10 +58,18 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
     randomness.seed_all(recipe.seed)
     task = assemble(recipe.config, texts=training_texts(data, rows))
     inventory, provenance = prepare(task, settings)
+    # what can be refused is refused before there is a folder: the same command, mended, then begins in it
+    trainer, _ = trainer_for(settings), parameters.optimiser(task, settings)
     if _first_process():
         check_data(data, task.sample_rate)
+    batches = _batches(recipe, task, rows, progress)
+    if _first_process():
         _write_folder(folder, recipe, task, inventory, provenance)
-    return _train(recipe, task, folder, inventory, rows=rows, progress=progress)
+    try:
+        return _train(recipe, task, folder, inventory, batches, trainer=trainer, progress=progress)
+    except Exception:
+        _give_back(folder)
+        raise
 
 
 def resume(folder: str | Path, *, progress: bool = True) -> bool:
@@ -67,15 +82,21 @@ def resume(folder: str | Path, *, progress: bool = True) -> bool:
         StentorError: when the folder holds no run, or its manifests have changed since.
     """
     from stentor.train.batches import training_rows
+    from stentor.train.trainer import trainer_for
 
     folder = Path(folder)
     recipe = _recipe(folder)
+    settings = recipe.settings("train")
     _check_data(folder, recipe)
     checkpoint.sweep(folder / "checkpoints")
     found = checkpoint.newest(folder / "checkpoints")
+    if spent(settings, found.step, found.index["elapsed"]) >= 1:
+        print(f"the run in {folder} has spent its budget: {found.step} steps", flush=True)
+        return True
     task, inventory = _rebuild(folder, recipe, found)
-    rows = training_rows(recipe.settings("data"))
-    return _train(recipe, task, folder, inventory, rows=rows, found=found, progress=progress)
+    batches = _batches(recipe, task, training_rows(recipe.settings("data")), progress)
+    trainer = trainer_for(settings)
+    return _train(recipe, task, folder, inventory, batches, trainer=trainer, found=found, progress=progress)
 
 
 def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
@@ -83,7 +104,8 @@ def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
 
     Args:
         folder: of the run.
-        step: of the checkpoint; None takes the newest sound one.
+        step: of the checkpoint; None takes the best one where the recipe sets ``train.keep_best`` and the validation
+            set was scored, else the newest sound one.
 
     Raises:
         StentorError: when there is no such run or checkpoint, or pretrained weights are not those it was trained with.
@@ -91,9 +113,22 @@ def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
     folder = Path(folder)
     recipe = _recipe(folder)
     kept = folder / "checkpoints"
-    found = checkpoint.newest(kept) if step is None else checkpoint.read(checkpoint.place(kept, step))
+    if step is None:
+        best = checkpoint.best(kept, _score(recipe)) if recipe.settings("train").keep_best else None
+        found = best or checkpoint.newest(kept)
+    else:
+        found = checkpoint.read(checkpoint.place(kept, step))
     task, _ = _rebuild(folder, recipe, found)
     return recipe, task.eval()
+
+
+def _score(recipe: Recipe) -> Callable[[Mapping[str, float]], float | None]:
+    """What the best checkpoint of a run is chosen by."""
+    from stentor.train.validation import best_of
+
+    names = class_of("task", recipe.config["task"], path="task").metrics
+    metrics = {name: registry().build("metric", name) for name in names}
+    return partial(best_of, metrics)
 
 
 def prepare(task: Task, settings: TrainSettings) -> tuple[weights.Inventory, dict[str, dict[str, str]]]:
@@ -121,22 +156,17 @@ def _train(
     task: Task,
     folder: Path,
     inventory: weights.Inventory,
+    batches: Batches,
     *,
-    rows: list[Utterance],
+    trainer: Trainer,
     found: Checkpoint | None = None,
     progress: bool = True,
 ) -> bool:
     from stentor.train.after_step import AfterStep
-    from stentor.train.batches import Batches
     from stentor.train.module import Training
-    from stentor.train.trainer import trainer_for
     from stentor.train.validation import Validation
 
     settings: TrainSettings = recipe.settings("train")
-    if found is not None and spent(settings, found.step, found.index["elapsed"]) >= 1:
-        print(f"the run in {folder} has spent its budget: {found.step} steps", flush=True)
-        return True
-    batches = Batches(task, recipe.settings("data"), rows, _encoders(recipe, task), seed=recipe.seed, progress=progress)
     first = _first_process()
     trackers = _trackers(folder, settings, recipe, found.step if found else 0) if first else []
     after = AfterStep(
@@ -150,7 +180,7 @@ def _train(
     module = Training(task, settings, batches, after, seed=recipe.seed, checkpoint=found)
     status = "failed"
     try:
-        trainer_for(settings).fit(module)
+        trainer.fit(module)
         status = "interrupted" if after.interrupted else "done"
     finally:
         after.close()
@@ -240,8 +270,19 @@ def _read_json(path: Path, *place: str) -> Any:
     return found
 
 
-def _encoders(recipe: Recipe, task: Task) -> dict[str, Any]:
-    return {role: recipe.config[role] for role, kind in task.roles.items() if kind == "encoder"}
+def _batches(recipe: Recipe, task: Task, rows: list[Utterance], progress: bool) -> Batches:
+    from stentor.train.batches import Batches
+
+    encoders = {role: recipe.config[role] for role, kind in task.roles.items() if kind == "encoder"}
+    return Batches(task, recipe.settings("data"), rows, encoders, seed=recipe.seed, progress=progress)
+
+
+def _give_back(folder: Path) -> None:
+    """After a failure: let another run begin in a folder where nothing was learned."""
+    logged = folder / "metrics.jsonl"
+    untrained = not logged.exists() or logged.stat().st_size == 0
+    if _first_process() and untrained and [path.name for path in checkpoint.steps(folder / "checkpoints")] == [_BEGIN]:
+        (folder / "config.yaml").unlink(missing_ok=True)
 
 
 def _first_process() -> bool:

@@ -8,7 +8,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from stentor.errors import StentorError
 from stentor.train.settings import TrainSettings
 
 _PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -22,7 +26,11 @@ _SAID_ELSEWHERE = (
 
 
 def trainer_for(settings: TrainSettings) -> Trainer:
-    """A Trainer for one endless epoch; `Training` says when it is over."""
+    """A Trainer for one endless epoch; `Training` says when it is over.
+
+    Raises:
+        StentorError: when this machine has no such accelerator, devices or precision, or there is no such strategy.
+    """
     for pattern in _SAID_ELSEWHERE:
         warnings.filterwarnings("ignore", pattern)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -34,16 +42,36 @@ def trainer_for(settings: TrainSettings) -> Trainer:
         "precision": _PRECISIONS[precision(settings)],
         "accumulate_grad_batches": settings.accumulate,
     }
-    return Trainer(
-        **options,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
+    try:
+        return Trainer(
+            **options,
+            max_epochs=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as cause:
+        raise _refused(settings, str(cause)) from cause
+
+
+def _refused(settings: TrainSettings, told: str) -> StentorError:
+    """What Lightning refused, as the fault of the setting that it names."""
+    known = {
+        "accelerator": {"auto", "gpu", *AcceleratorRegistry.available_accelerators()},
+        "strategy": {"auto", *StrategyRegistry.available_strategies()},
+    }
+    for name, options in known.items():
+        value = getattr(settings, name)
+        if value not in options:
+            return StentorError("Lightning knows none of this name.", path=f"train.{name}", value=value,
+                                options=sorted(options))  # fmt: skip
+    asked = ", ".join(
+        f"{name}={getattr(settings, name)}" for name in ("accelerator", "devices", "strategy", "precision")
     )
+    return StentorError(f"this machine cannot train with {asked}: {told}", path="train")
 
 
 def precision(settings: TrainSettings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,12 +71,17 @@ class Validation:
                 scores[f"valid_{name}"] = 100 * errors / units
         return scores
 
-    def best_of(self, metrics: dict[str, float]) -> float | None:
+    def best_of(self, scores: Mapping[str, float]) -> float | None:
         """What the best checkpoint is chosen by, lower is better: the first metric, else the loss."""
-        for name, metric in self.metrics.items():
-            if f"valid_{name}" in metrics:
-                return metrics[f"valid_{name}"] * (1 if metric.lower_is_better else -1)
-        return metrics.get("valid_loss")
+        return best_of(self.metrics, scores)
 
     def _placed(self, module: Training, batch: dict[str, Any]) -> dict[str, Any]:
         return {k: v.to(module.device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+
+
+def best_of(metrics: Mapping[str, Metric], scores: Mapping[str, float]) -> float | None:
+    """The one of `scores` that says which checkpoint is best, lower is better: the first metric, else the loss."""
+    for name, metric in metrics.items():
+        if f"valid_{name}" in scores:
+            return scores[f"valid_{name}"] * (1 if metric.lower_is_better else -1)
+    return scores.get("valid_loss")

@@ -33,9 +33,10 @@ def train(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(train, tmp_path_factory):
-    """The folder of a run of two steps with frozen, pretrained and random tensors."""
+    """The folder of a run that is not finished, with frozen, pretrained and random tensors."""
     run = tmp_path_factory.mktemp("finished") / "run"
     fit(toy.recipe(train, encoder={"pretrained": 7}, freeze=["encoder.*"], steps=2), run, progress=False)
+    shutil.rmtree(run / "checkpoints" / "step-00000002")
     return run
 
 
@@ -229,6 +230,61 @@ def test_the_best_checkpoint_stays(train, tmp_path):
     losses = {line["step"]: line["valid_loss"] for line in lines(tmp_path / "run") if "valid_loss" in line}
     kept = {int(path.name[5:]) for path in checkpoint.steps(tmp_path / "run" / "checkpoints")}
     assert kept == {min(losses, key=losses.get), 10, 12}
+
+
+def test_the_best_checkpoint_is_what_came_of_a_run_that_keeps_it(train, tmp_path):
+    settings = {"valid": train, "valid_every": 2, "checkpoint_every": 2, "steps": 6}
+    for name, keeps in (("best", True), ("newest", False)):
+        quiet_fit(toy.recipe(train, keep_best=keeps, **settings), tmp_path / name)
+        index = checkpoint.place(tmp_path / name / "checkpoints", 4) / checkpoint.INDEX
+        told = json.loads(index.read_text())
+        assert {"valid_loss", "valid_wer"} <= told["metrics"].keys()
+        told["metrics"]["valid_wer"] = -1.0  # better than any
+        index.write_text(json.dumps(told))
+        weights = [load(tmp_path / name, step)[1].head[0].weight for step in (None, 4, 6)]
+        assert torch.equal(weights[0], weights[1]) is keeps and torch.equal(weights[0], weights[2]) is not keeps
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"accelerator": "gpuu"}, r"train\.accelerator.*Lightning knows none"),
+        ({"strategy": "ddpp"}, r"train\.strategy.*Did you mean 'ddp'"),
+        ({"strategy": "fsdp"}, "cannot train with accelerator=cpu.*requires a GPU"),
+        ({"groups": [{"match": "adaptor.*"}]}, r"train\.groups\[0\]\.match: it matches no parameter"),
+        ({"data": {"batch_seconds": 0.06}}, r"data\.train"),
+    ],
+)
+def test_what_cannot_begin_leaves_no_folder(train, tmp_path, settings, said):
+    with pytest.raises(StentorError, match=said):
+        quiet_fit(toy.recipe(train, **settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_failed_before_it_learned_anything_begins_again(train, tmp_path):
+    with pytest.raises(StentorError, match="not a finite number"):
+        quiet_fit(toy.recipe(train, task={"poison": "train005"}, data={"batch_seconds": 30.0}), tmp_path / "run")
+    assert quiet_fit(toy.recipe(train, steps=2), tmp_path / "run")
+    assert quiet_fit(toy.recipe(train, steps=2), tmp_path / "other")
+    one, other = last_weights(tmp_path / "run"), last_weights(tmp_path / "other")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert [line["step"] for line in lines(tmp_path / "run")] == [1, 2]
+
+
+def test_a_run_that_failed_after_it_learned_something_keeps_its_folder(train, tmp_path, monkeypatch):
+    original = toy.ToyTask.training_loss
+
+    def failing(self, batch):
+        if len(self.seen) == 3:
+            raise StentorError("the third step fails.")
+        return original(self, batch)
+
+    monkeypatch.setattr(toy.ToyTask, "training_loss", failing)
+    with pytest.raises(StentorError, match="third step"):
+        quiet_fit(toy.recipe(train), tmp_path / "run")
+    assert len(lines(tmp_path / "run")) == 3
+    with pytest.raises(StentorError, match="holds a run already"):
+        quiet_fit(toy.recipe(train), tmp_path / "run")
 
 
 def test_a_run_folder_can_be_moved(train, tmp_path):
