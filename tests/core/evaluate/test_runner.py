@@ -160,11 +160,11 @@ def test_a_set_cannot_name_a_place_outside(name, path, tmp_path):
 
 def test_settings_can_be_changed_and_typos_are_told():
     with pytest.raises(StentorError, match="not among the sets"):
-        settings_of({"sets": {"x": "x.jsonl"}}, {"evaluate.targets.y.wer": "2.5"})
-    changed = settings_of({"bootstrap": 500}, {"evaluate.bootstrap": "900", "evaluate.targets.x.wer": "2.5"})
+        settings_of({"sets": {"x": "x.jsonl"}}, ["evaluate.targets.y.wer=2.5"])
+    changed = settings_of({"bootstrap": 500}, ["evaluate.bootstrap=900", "evaluate.targets.x.wer=2.5"])
     assert changed.bootstrap == 900 and changed.targets == {"x": {"wer": 2.5}}
     with pytest.raises(StentorError) as caught:
-        settings_of({}, {"evaluate.bootstrapp": "900", "evaluate.batch_size": "two"})
+        settings_of({}, ["evaluate.bootstrapp=900", "evaluate.batch_size=two"])
     assert [problem.path for problem in caught.value.problems] == ["evaluate.bootstrapp", "evaluate.batch_size"]
     assert caught.value.suggestion == "bootstrap"
 
