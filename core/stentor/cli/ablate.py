@@ -32,11 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from stentor.ablate import plan, runner, tables
+    from stentor.cli.validate import compose_all
     from stentor.evaluate.table import aligned
 
     folder = arguments.run or Path("runs") / f"ablation-{re.sub(r'[^A-Za-z0-9._-]+', '-', arguments.recipe)}"
     chosen = plan.parse_baseline(arguments.baseline)
     made = plan.make(arguments.recipe, arguments.words, folder.resolve(), chosen)
+    compose_all(made.recipe, [cell.overrides for cell in made.cells])
     print(f"{len(made.cells)} cells, baseline {made.baseline}, in {folder}", flush=True)
     try:
         summary = runner.run(made, _how(arguments))

@@ -35,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise StentorError("name a recipe to train, or a run to go on with: stentor train RECIPE | --resume RUN.")
     if arguments.multirun:
         return _sweep(arguments.recipe, arguments.overrides, arguments.run)
-    return _train(_composed(arguments.recipe, arguments.overrides), arguments.run)
+    from stentor.cli.validate import compose_all
+
+    return _train(compose_all(arguments.recipe, [arguments.overrides])[0], arguments.run)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
@@ -63,11 +65,12 @@ def _train(recipe: Recipe, folder: Path | None) -> int:
 
 def _sweep(name: str, overrides: Sequence[str], folder: Path | None) -> int:
     """Every combination in a folder of its own; one that fails is told and the others go on."""
+    from stentor.cli.validate import compose_all
     from stentor.config import expand
 
     folder = folder or _chosen(f"{name}-sweep")
     cells = expand(overrides)
-    recipes = [_composed(name, cell) for cell in cells]
+    recipes = compose_all(name, cells)
     failed = []
     for number, (cell, recipe) in enumerate(zip(cells, recipes, strict=True)):
         place = folder / f"{number:02d}-{_slug(' '.join(cell))}"
@@ -82,16 +85,6 @@ def _sweep(name: str, overrides: Sequence[str], folder: Path | None) -> int:
         + "".join(f"; {one} failed" for one in failed)
     )
     return 1 if failed else 0
-
-
-def _composed(name: str, overrides: Sequence[str]) -> Recipe:
-    from stentor.config import compose
-
-    recipe = compose(name, overrides)
-    misfits = recipe.misfits()
-    if misfits:
-        raise StentorError(problems=misfits)
-    return recipe
 
 
 def _chosen(name: str) -> Path:

@@ -45,6 +45,19 @@ def problems_of(recipe: str, overrides: Sequence[str]) -> tuple[Recipe | None, l
     return composed, composed.misfits()
 
 
+def compose_all(recipe: str, cells: Sequence[Sequence[str]]) -> list[Recipe]:
+    """The recipe under each of several lists of overrides, every one of them checked before any is used.
+
+    Raises:
+        StentorError: with everything that is wrong with any of them.
+    """
+    checked = [problems_of(recipe, cell) for cell in cells]
+    wrong = {str(problem): problem for _, problems in checked for problem in problems}
+    if wrong:
+        raise StentorError(problems=wrong.values())
+    return [composed for composed, _ in checked if composed is not None]
+
+
 def _report(recipe: str, overrides: Sequence[str]) -> int:
     composed, problems = problems_of(recipe, overrides)
     if composed is None or problems:
@@ -53,24 +66,15 @@ def _report(recipe: str, overrides: Sequence[str]) -> int:
         for problem in problems:
             print(f"  {problem}", file=sys.stderr)
         return 2
-    print(f"{recipe}: fine")
-    width = max(map(len, composed.sections), default=0)
-    names = max((len(section["name"]) for section in composed.sections.values()), default=0)
-    for role, section in composed.sections.items():
-        print(f"  {role:<{width}}  {section['name']:<{names}}  {_facts(composed, role)}".rstrip())
+    print("\n".join((f"{recipe}: fine", *_rows(composed))))
     return 0
 
 
-def _facts(recipe: Recipe, role: str) -> str:
-    """What neighbours know of the component that plays `role`: widths, rates (Hz), strides."""
-    section = recipe.sections[role]
-    settings = {key: value for key, value in section.items() if key != "name"}
-    cls = installed().registry.get(recipe.roles[role], section["name"]).load()
-    if hasattr(cls, "spec"):
-        spec = cls.spec(**settings)
-        return f"{spec.dim} wide, {spec.frame_rate:g} frames/s, audio at {spec.sample_rate} Hz"
-    if hasattr(cls, "stride_of"):
-        return f"one of {cls.stride_of(**settings)} frames"
-    if hasattr(cls, "dim_of"):
-        return f"{cls.dim_of(**settings)} wide"
-    return ""
+def _rows(recipe: Recipe) -> list[str]:
+    """Role, component, and what its neighbours know of it."""
+    width = max(map(len, recipe.sections), default=0)
+    names = max((len(section["name"]) for section in recipe.sections.values()), default=0)
+    rows = []
+    for role, section in recipe.sections.items():
+        rows.append(f"  {role:<{width}}  {section['name']:<{names}}  {recipe.facts(role)}".rstrip())
+    return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +60,55 @@ class Recipe:
         return instance(structure.settings_class(section), self.config[section])
 
     def misfits(self) -> list[Problem]:
-        """What does not fit between neighbours (widths, rates, vocabularies); needs no data, weights or GPU."""
+        """What components refuse, and what does not fit between neighbours; needs no data, weights or GPU."""
+        found = [problem for role in self.sections for problem in self._refusals(role)]
         entry = installed().registry.get("task", self.task)
         try:
-            return list(entry.load().check(self.sections, **self.task_settings))
+            found += entry.load().check(self.sections, **self.task_settings)
         except StentorError as error:
-            return list(error.problems)
+            found += error.problems
         except Exception as cause:  # whatever a stranger's check raises is its own failure
             reason = f"{type(cause).__name__}: {cause}"
-            return [Problem(f"the check of task '{self.task}' of {entry.origin} failed: {reason}", "task")]
+            if not found:  # else it may well follow from what a component refused
+                found.append(Problem(f"the check of task '{self.task}' of {entry.origin} failed: {reason}", "task"))
+        return structure.by_place(found)
+
+    def facts(self, role: str) -> str:
+        """What neighbours know of the component that plays `role`, unbuilt: widths, rates (Hz), strides.
+
+        Raises:
+            StentorError: when the component refuses its settings.
+        """
+        section = self.sections[role]
+        settings = {key: value for key, value in section.items() if key != "name"}
+        cls = installed().registry.get(self.roles[role], section["name"]).load()
+        if hasattr(cls, "spec"):
+            spec = cls.spec(**settings)
+            return f"{spec.dim} wide, {spec.frame_rate:g} frames/s, audio at {spec.sample_rate} Hz"
+        if hasattr(cls, "stride_of"):
+            return f"one of {cls.stride_of(**settings)} frames"
+        if hasattr(cls, "dim_of"):
+            return f"{cls.dim_of(**settings)} wide"
+        if self.roles[role] == "tokenizer" and hasattr(cls, "encode"):
+            cls(**settings)  # before its training a text tokenizer is light to build
+        return ""
+
+    def _refusals(self, role: str) -> list[Problem]:
+        """What the component that plays `role` has against its own settings."""
+        try:
+            self.facts(role)
+        except StentorError as error:
+            return [replace(problem, path=self._place(role, problem.path)) for problem in error.problems]
+        except Exception as cause:  # whatever a stranger's component raises is its own failure
+            name = self.sections[role]["name"]
+            return [Problem(f"'{name}' refuses its settings: {type(cause).__name__}: {cause}", role)]
+        return []
+
+    def _place(self, role: str, path: str) -> str:
+        """A component knows its kind, or only its setting, but not its role."""
+        kind = self.roles[role]
+        setting = path.removeprefix(f"{kind}.").removeprefix(f"{role}.")
+        return role if setting in ("", kind, role) else f"{role}.{setting}"
 
     def to_yaml(self) -> str:
         """YAML that `from_file` reads back to an equal recipe."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stentor.errors import StentorError
+from stentor.config import ranges
 from stentor.interfaces.adapter import Adapter
 
 
@@ -34,12 +34,12 @@ class Linear(Adapter):
 
     def __init__(self, in_dim: int, out_dim: int, *, stride: int = 4) -> None:
         super().__init__()
-        self.stride = _positive(stride)
+        self.stride = _checked(stride=stride)
         self.project = nn.Linear(in_dim * stride, out_dim)
 
     @classmethod
-    def stride_of(cls, *, stride: int = 4, **_: Any) -> int:
-        return stride
+    def stride_of(cls, *, stride: int = 4, **rest: Any) -> int:
+        return _checked(stride=stride, **rest)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         groups, lengths = stack_frames(frames, lengths, self.stride)
@@ -51,7 +51,7 @@ class Stack(Adapter):
 
     def __init__(self, in_dim: int, out_dim: int, *, stride: int = 4, hidden: int = 512, dropout: float = 0.1) -> None:
         super().__init__()
-        self.stride = _positive(stride)
+        self.stride = _checked(stride=stride, hidden=hidden, dropout=dropout)
         self.layers = nn.Sequential(
             nn.LayerNorm(in_dim * stride),
             nn.Linear(in_dim * stride, hidden),
@@ -62,8 +62,8 @@ class Stack(Adapter):
         )
 
     @classmethod
-    def stride_of(cls, *, stride: int = 4, **_: Any) -> int:
-        return stride
+    def stride_of(cls, *, stride: int = 4, **rest: Any) -> int:
+        return _checked(stride=stride, **rest)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         groups, lengths = stack_frames(frames, lengths, self.stride)
@@ -75,15 +75,15 @@ class Convolution(Adapter):
 
     def __init__(self, in_dim: int, out_dim: int, *, stride: int = 4, hidden: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
-        self.stride = _positive(stride)
+        self.stride = _checked(stride=stride, hidden=hidden, dropout=dropout)
         self.smooth = nn.Conv1d(in_dim, hidden, 3, padding=1)
         self.reduce = nn.Conv1d(hidden, out_dim, stride + 2, stride, padding=1)
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(out_dim)
 
     @classmethod
-    def stride_of(cls, *, stride: int = 4, **_: Any) -> int:
-        return stride
+    def stride_of(cls, *, stride: int = 4, **rest: Any) -> int:
+        return _checked(stride=stride, **rest)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         out_lengths = (lengths + self.stride - 1) // self.stride
@@ -93,7 +93,12 @@ class Convolution(Adapter):
         return self.norm(self.reduce(hidden).mT), out_lengths
 
 
-def _positive(stride: int) -> int:
-    if stride < 1:
-        raise StentorError("an adapter's stride must be at least 1.", path="adapter.stride", value=stride)
+def _checked(*, stride: int, hidden: int = 1, dropout: float = 0.0) -> int:
+    """The stride, if the configuration makes sense."""
+    wanted = {
+        "stride": (stride, ranges.least(stride, 1)),
+        "hidden": (hidden, ranges.least(hidden, 1)),
+        "dropout": (dropout, ranges.probability(dropout)),
+    }
+    ranges.refuse(wanted, "adapter.")
     return stride

@@ -63,6 +63,19 @@ class CausalLM(Backbone):
         weights: str | None = None,
     ) -> None:
         super().__init__()
+        self.dim_of(
+            dim=dim,
+            layers=layers,
+            heads=heads,
+            kv_heads=kv_heads,
+            head_dim=head_dim,
+            ffn_dim=ffn_dim,
+            max_positions=max_positions,
+            rope_theta=rope_theta,
+            norm_eps=norm_eps,
+            dropout=dropout,
+            weights=weights,
+        )
         config = (
             lm_config.from_weights(weights, vocabulary_size)
             if weights
@@ -73,7 +86,7 @@ class CausalLM(Backbone):
                 num_hidden_layers=layers,
                 num_attention_heads=heads,
                 num_key_value_heads=kv_heads or heads,
-                head_dim=head_dim or _whole(dim, heads),
+                head_dim=head_dim or dim // heads,
                 intermediate_size=ffn_dim or -(-dim * 8 // (3 * 64)) * 64,
                 max_position_embeddings=max_positions,
                 rope_theta=rope_theta,
@@ -89,8 +102,12 @@ class CausalLM(Backbone):
         self._start()
 
     @classmethod
-    def dim_of(cls, *, dim: int = 256, weights: str | None = None, **_: Any) -> int:
-        return int(lm_config.raw_config(weights)["hidden_size"]) if weights else dim
+    def dim_of(cls, *, dim: int = 256, weights: str | None = None, dropout: float = 0.0, **shape: Any) -> int:
+        if weights:
+            lm_config.check_shape(dropout=dropout)
+            return int(lm_config.raw_config(weights)["hidden_size"])
+        lm_config.check_shape(dim=dim, dropout=dropout, **shape)
+        return dim
 
     def load_pretrained(self) -> dict[str, str]:
         if self.weights is None:
@@ -204,9 +221,3 @@ class CausalLM(Backbone):
         fresh = torch.empty(size - len(weight), self.dim, dtype=weight.dtype, device=weight.device)
         fresh.normal_(std=self.decoder.config.initializer_range)
         return nn.Parameter(torch.cat([weight.detach(), fresh]), requires_grad=weight.requires_grad)
-
-
-def _whole(dim: int, heads: int) -> int:
-    if dim % heads:
-        raise StentorError("it must be a multiple of the number of heads.", path="backbone.dim", value=dim)
-    return dim // heads

@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from torch import Tensor
 
+from stentor.config import ranges
 from stentor.errors import StentorError
 from stentor.model import attention, weights
 from stentor.model.weights import Source
 
 Architecture = Literal["llama", "mistral", "qwen2", "qwen3", "olmo2"]
+
+
+_LEAST = {"dim": 1, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 2, "ffn_dim": 1, "max_positions": 1}
+_ABOVE_ZERO = ("rope_theta", "norm_eps")
+
+
+def check_shape(**shape: Any) -> None:
+    """Refuse a shape that no decoder has; names are those of `CausalLM`, and any may be absent or None.
+
+    Raises:
+        StentorError: with everything that is wrong.
+    """
+    given = {name: value for name, value in shape.items() if value is not None}
+    found = {name: ranges.least(given[name], least) for name, least in _LEAST.items() if name in given}
+    found |= {name: ranges.above_zero(given[name]) for name in _ABOVE_ZERO if name in given}
+    if "dropout" in given:
+        found["dropout"] = ranges.probability(given["dropout"])
+    if all(fine for fine, _ in found.values()):
+        found |= _relations(given)
+    ranges.refuse({name: (given[name], one) for name, one in found.items()}, "backbone.")
+
+
+def _relations(given: Mapping[str, Any]) -> dict[str, ranges.Finding]:
+    """What has to divide what: heads the width, key/value heads the heads; rotary positions turn pairs."""
+    found = {}
+    dim, heads, kv_heads, head_dim = (given.get(name) for name in ("dim", "heads", "kv_heads", "head_dim"))
+    if dim and heads and not head_dim:
+        found["dim"] = dim % (2 * heads) == 0, f"a multiple of twice the number of heads, {heads}, not {dim}"
+    if head_dim:
+        found["head_dim"] = head_dim % 2 == 0, f"even, not {head_dim}"
+    if heads and kv_heads:
+        found["kv_heads"] = heads % kv_heads == 0, f"a divisor of the number of heads, {heads}, not {kv_heads}"
+    return found
 
 
 def from_shape(architecture: str, **shape: Any) -> Any:

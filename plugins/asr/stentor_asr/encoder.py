@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from stentor.config import ranges
 from stentor.data.augment.spec import SpecAugment
-from stentor.errors import StentorError
 from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor_asr.conformer import Block, Subsampling, rotary_angles, within
 from stentor_asr.features import FRAME_RATE, SAMPLE_RATE, LogMel
@@ -54,10 +54,7 @@ class Conformer(Encoder):
         frequency_width: int = 15,
     ) -> None:
         super().__init__()
-        if dim % (2 * heads):
-            raise StentorError("it must be a multiple of twice the number of heads.", path="encoder.dim", value=dim)
-        if kernel % 2 == 0:
-            raise StentorError("it must be odd.", path="encoder.kernel", value=kernel)
+        self.spec(dim=dim, heads=heads, kernel=kernel, subsampling=subsampling)
         self.dim, self.heads, self.frame_rate = dim, heads, FRAME_RATE / subsampling
         self.features = LogMel(bands)
         self.augment = SpecAugment(
@@ -71,7 +68,14 @@ class Conformer(Encoder):
         self.blocks = nn.ModuleList(Block(dim, heads, kernel, expansion, dropout) for _ in range(layers))
 
     @classmethod
-    def spec(cls, *, dim: int = 144, subsampling: int = 4, **_: Any) -> EncoderSpec:
+    def spec(cls, *, dim: int = 144, heads: int = 4, kernel: int = 15, subsampling: int = 4, **_: Any) -> EncoderSpec:
+        widths = dim > 0 and heads > 0 and dim % (2 * heads) == 0
+        wanted = {
+            "dim": (dim, (widths, f"a multiple of twice the number of heads, {heads}, not {dim}")),
+            "heads": (heads, ranges.least(heads, 1)),
+            "kernel": (kernel, (kernel > 0 and kernel % 2 == 1, f"positive and odd, not {kernel}")),
+        }
+        ranges.refuse(wanted, "encoder.")
         return EncoderSpec(dim, FRAME_RATE / subsampling, SAMPLE_RATE)
 
     def frames(self, samples: int) -> int:

@@ -103,7 +103,7 @@ class SpeechLMTask(Task):
     def check(cls, sections: Sections, **configured: Any) -> list[Problem]:
         spec = class_of_role(cls, sections, "encoder").spec(**_configured(sections, "encoder"))
         stride = class_of_role(cls, sections, "adapter").stride_of(**_configured(sections, "adapter"))
-        if stride < 1 or spec.frame_rate / stride >= 1:
+        if spec.frame_rate / stride >= 1:
             return []
         rate = spec.frame_rate / stride
         return [

@@ -147,7 +147,7 @@ def test_dropout_is_random_in_training_and_off_otherwise():
 
 
 def test_dim_must_divide_into_heads():
-    with pytest.raises(StentorError, match="multiple of the number of heads"):
+    with pytest.raises(StentorError, match="multiple of twice the number of heads"):
         CausalLM(SIZE, dim=30, heads=4)
 
 
