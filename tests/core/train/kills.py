@@ -82,7 +82,8 @@ def kill_in_writing(where: str) -> None:
         if named_step not in str(arguments) or (where == "prune" and not Path(arguments[0]).exists()):
             return original(*arguments, **named)
         if where in ("weights", "state"):
-            Path(arguments[1]).write_bytes(b"half of it")
+            target = arguments[1]  # safetensors is given the path, torch the open file
+            Path(target if isinstance(target, str) else target.name).write_bytes(b"half of it")
         die()
 
     setattr(place, name, deadly)
