@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +115,8 @@ class CTCTask(Task):
         elif self.cached_encoder() is self.encoder:
             frames, lengths = batch["frames"].to(self.out.weight.dtype), batch["frame_lengths"]
         else:
-            frames, lengths = self.encoder.encode(batch["frames"], batch["frame_lengths"])
+            in_parts = cast(HasFeatures, self.encoder)
+            frames, lengths = in_parts.encode(batch["frames"], batch["frame_lengths"])
         return self.out(self.dropout(frames)).float().log_softmax(-1), lengths
 
 
