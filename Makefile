@@ -20,7 +20,7 @@ lint: setup        ## style and types
 	$(BIN)/mypy core/stentor plugins/asr/stentor_asr
 
 bench: setup       ## every benchmark, one JSON line each
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	failed=0; for script in benchmarks/*.py; do $(BIN)/python $$script || failed=1; done; exit $$failed
 
 setup: $(STAMP)
 
