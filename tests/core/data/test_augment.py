@@ -14,7 +14,6 @@ from stentor.data.augment.noise import COLOURS, coloured_noise, mix
 from stentor.data.augment.settings import AugmentSettings
 from stentor.data.augment.spec import SpecAugment
 from stentor.data.augment.speed import change_speed
-from stentor.data.augment.warp import Warp, band_weights, stretch, stretched
 from stentor.data.augment.waveform import Augment
 from stentor.errors import StentorError
 
@@ -124,38 +123,3 @@ def test_spec_augment_is_fixed_by_the_seed() -> None:
     second = module(frames, lengths)
     torch.manual_seed(3)
     assert torch.equal(first, module(frames, lengths)) and not torch.equal(first, second)
-
-
-def test_warp_is_for_training_only_and_fixed_by_the_seed() -> None:
-    module, features, lengths = Warp(), torch.randn(3, 40, 20), torch.tensor([40, 30, 1])
-    same, unchanged = module.eval()(features, lengths)
-    assert same is features and unchanged is lengths
-    module.train()
-    torch.manual_seed(1)
-    first, counts = module(features, lengths)
-    second, _ = module(features, lengths)
-    torch.manual_seed(1)
-    again, _ = module(features, lengths)
-    assert torch.equal(first, again) and not (first.shape == second.shape and torch.equal(first, second))
-    assert counts.max() <= first.shape[1] and counts.min() == 1
-
-
-@pytest.mark.parametrize("factor", [0.8, 0.93, 1.0, 1.17])
-def test_stretched_frames_never_read_padding(factor: float) -> None:
-    ramp = torch.arange(50.0)[None, :, None].repeat(2, 1, 4)
-    lengths = torch.tensor([50, 31])
-    spoilt = ramp.clone()
-    spoilt[1, 31:] = 1e6
-    frames, counts = stretch(spoilt, factor), stretched(lengths, factor)
-    assert frames[1, : counts[1]].max() <= 30.001
-    assert torch.allclose(frames[0, :, 0], torch.arange(frames.shape[1]) / factor, atol=1e-4)
-
-
-def test_bands_move_by_the_factor() -> None:
-    peak = torch.zeros(1, 1, 80)
-    peak[..., 40] = 1.0
-    for factor in (0.9, 1.0, 1.1):
-        moved = torch.bmm(peak, band_weights(80, torch.tensor([factor])))
-        assert moved.argmax().item() == pytest.approx(40 / factor, abs=1)
-    flat = torch.bmm(torch.ones(1, 1, 80), band_weights(80, torch.tensor([1.07])))
-    assert torch.allclose(flat, torch.ones(1, 1, 80), atol=1e-5)
