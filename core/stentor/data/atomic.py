@@ -22,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, path)
         finally:
             with suppress(OSError):
@@ -39,7 +39,8 @@ def writing(path: Path) -> Iterator[None]:
         raise StentorError(f"cannot write it: {reason}.", path=str(path)) from cause
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or what a folder lists."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

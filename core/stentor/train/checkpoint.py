@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from stentor.data.atomic import writing
+from stentor.data.atomic import sync, writing
 from stentor.errors import StentorError
 
 WEIGHTS, STATE, INDEX = "weights.safetensors", "state.pt", "checkpoint.json"
@@ -83,7 +83,7 @@ def write(
             os.replace(part, final)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        _sync(folder)
+        sync(folder)
     return Checkpoint(final, index["step"], index)
 
 
@@ -95,7 +95,7 @@ def _save(part: Path, index: dict[str, Any], state: dict[str, Any], save_weights
         index["sha256"] = {name: _hash(part / name) for name in (WEIGHTS, STATE)}
         (part / INDEX).write_text(json.dumps(index, indent=1))
         for path in (*part.iterdir(), part):
-            _sync(path)
+            sync(path)
     except RuntimeError as cause:
         if isinstance(cause.__context__, OSError):  # torch.save tells what the disk refuses in words of its own
             raise cause.__context__ from None
@@ -182,11 +182,3 @@ def sweep(folder: Path) -> None:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

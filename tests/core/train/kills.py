@@ -71,7 +71,7 @@ def kill_in_writing(where: str) -> None:
     place, name = {
         "weights": (weights, "save_file"),
         "state": (torch, "save"),
-        "sync": (checkpoint, "_sync"),
+        "sync": (checkpoint, "sync"),
         "rename": (os, "replace"),
         "prune": (checkpoint.shutil, "rmtree"),
     }[where]
