@@ -30,7 +30,7 @@ class Loudness(Recogniser):
     def __init__(self):
         self.batches = []
 
-    def recognise(self, windows):
+    def recognise(self, windows, request=None):
         self.batches.append(len(windows))
         return [
             Heard((Segment(0.0, len(w) / RATE, f"{len(w)} {np.abs(w).max():.2f}"),) if len(w) else ()) for w in windows

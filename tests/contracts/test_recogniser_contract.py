@@ -22,7 +22,7 @@ class Sound(recogniser.Recogniser):
     def __init__(self) -> None:
         pass
 
-    def recognise(self, windows):
+    def recognise(self, windows, request=None):
         return [recogniser.Heard(tuple(self.segments(window, len(windows)))) for window in windows]
 
     def segments(self, window, company):

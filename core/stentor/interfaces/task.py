@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -82,6 +82,13 @@ class Task(Component, nn.Module):
     def state(self) -> dict[str, Any]:
         """JSON-ready state that is not tensors, e.g. the trained tokenizer's; `assemble` takes it back."""
         return {}
+
+    def initialised(self, missing: Collection[str]) -> None:
+        """Called when the weights of another run were copied in (`train.initialise`), before training.
+
+        Args:
+            missing: names of the tensors that the other run did not have; a task may set them from those it did have.
+        """
 
     def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]] | None:
         """(token, start, end) in seconds for each output, where the task can tell; reports show it."""

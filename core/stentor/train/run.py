@@ -18,6 +18,7 @@ from stentor.train import checkpoint, parameters, randomness, tracking, weights
 from stentor.train.assembly import assemble, class_of
 from stentor.train.checkpoint import Checkpoint
 from stentor.train.environment import environment, fingerprints
+from stentor.train.initialise import Parent, initialise
 from stentor.train.schedule import spent
 from stentor.train.settings import TrainSettings
 
@@ -55,9 +56,13 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
                            suggestion=f"Go on with it: stentor train --resume {folder}")  # fmt: skip
     data, settings = recipe.settings("data"), recipe.settings("train")
     rows = training_rows(data)
+    parent = _parent(settings)
     randomness.seed_all(recipe.seed)
-    task = assemble(recipe.config, texts=training_texts(data, rows))
-    inventory, provenance = prepare(task, settings)
+    if parent is None:
+        task = assemble(recipe.config, texts=training_texts(data, rows))
+    else:
+        task = assemble(recipe.config, state=parent.state)
+    inventory, provenance = prepare(task, settings, parent)
     # what can be refused is refused before there is a folder: the same command, mended, then begins in it
     trainer, _ = trainer_for(settings), parameters.optimiser(task, settings)
     if _first_process():
@@ -112,14 +117,17 @@ def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
     """
     folder = Path(folder)
     recipe = _recipe(folder)
-    kept = folder / "checkpoints"
-    if step is None:
-        best = checkpoint.best(kept, _score(recipe)) if recipe.settings("train").keep_best else None
-        found = best or checkpoint.newest(kept)
-    else:
-        found = checkpoint.read(checkpoint.place(kept, step))
-    task, _ = _rebuild(folder, recipe, found)
+    task, _ = _rebuild(folder, recipe, _found(recipe, folder, step))
     return recipe, task.eval()
+
+
+def _found(recipe: Recipe, folder: Path, step: int | None = None) -> Checkpoint:
+    """The checkpoint of `step`; None is the best one that was kept, else the newest."""
+    kept = folder / "checkpoints"
+    if step is not None:
+        return checkpoint.read(checkpoint.place(kept, step))
+    best = checkpoint.best(kept, _score(recipe)) if recipe.settings("train").keep_best else None
+    return best or checkpoint.newest(kept)
 
 
 def _score(recipe: Recipe) -> Callable[[Mapping[str, float]], float | None]:
@@ -131,13 +139,33 @@ def _score(recipe: Recipe) -> Callable[[Mapping[str, float]], float | None]:
     return partial(best_of, metrics)
 
 
-def prepare(task: Task, settings: TrainSettings) -> tuple[weights.Inventory, dict[str, dict[str, str]]]:
-    """Read pretrained weights, freeze, and sort out which tensors are kept how."""
-    provenance, pretrained = weights.load_pretrained(task)
+def prepare(
+    task: Task, settings: TrainSettings, parent: Parent | None = None
+) -> tuple[weights.Inventory, dict[str, dict[str, Any]]]:
+    """Read pretrained weights, then those of the parent run, freeze, and sort out which tensors are kept how."""
+    found, pretrained = weights.load_pretrained(task)
+    provenance: dict[str, dict[str, Any]] = {**found}
     parameters.freeze(task, settings.freeze)
     if settings.lora.rank:
         pretrained = _adapt(task, settings, pretrained)
+    if parent is not None:
+        changed, provenance["initialise"] = initialise(task, parent)
+        pretrained -= changed
     return weights.take_stock(task, pretrained), provenance
+
+
+def _parent(settings: TrainSettings) -> Parent | None:
+    """The run that `train.initialise` names."""
+    if not settings.initialise:
+        return None
+    folder = Path(settings.initialise)
+    try:
+        found = _found(_recipe(folder), folder)
+        task, _ = _rebuild(folder, _recipe(folder), found)
+    except StentorError as error:
+        told = f"the run '{folder}' cannot be begun with: {error.problems[0].message}"
+        raise StentorError(told, path="train.initialise", value=settings.initialise) from error
+    return Parent(folder, found.step, _read_json(folder / "task.json"), weights.tensors(task))
 
 
 def _adapt(task: Task, settings: TrainSettings, pretrained: set[str]) -> set[str]:
@@ -226,6 +254,7 @@ def _rebuild(folder: Path, recipe: Recipe, found: Checkpoint) -> tuple[Task, wei
     randomness.seed_all(recipe.seed)
     task = assemble(recipe.config, state=_read_json(folder / "task.json"))
     inventory, _ = prepare(task, recipe.settings("train"))
+    inventory = inventory.with_sourced(_read_json(folder / "provenance.json", "frozen", "tensors"))
     sourced = weights.combined(weights.digests(task, inventory.sourced))
     if _read_json(folder / "provenance.json", "frozen", "sha256") != sourced:
         raise StentorError(

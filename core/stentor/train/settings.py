@@ -39,6 +39,8 @@ class TrainSettings:
         lr: peak learning rate of AdamW (Loshchilov and Hutter, 2019).
         betas: AdamW's two decay rates.
         weight_decay: of parameters with two or more dimensions; biases and norms have none.
+        initialise: folder of a run to begin with the weights, tokenizers and vocabularies of (fine-tuning, a further
+            stage); empty begins anew. The new run's data, task and settings are its own.
         groups: parameters with their own learning rate or weight decay, by glob.
         freeze: globs over parameter names that are not trained; frozen tensors stay bit-identical.
         lora: low-rank adaptation of the backbone; off while its rank is 0. Give it the names of the backbone's linear
@@ -68,6 +70,7 @@ class TrainSettings:
     lr: float = 1e-3
     betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
     weight_decay: float = 0.01
+    initialise: str = ""
     groups: list[GroupSettings] = field(default_factory=list)
     freeze: list[str] = field(default_factory=list)
     lora: LoraSettings = field(default_factory=LoraSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,11 @@ class Inventory:
     changing: tuple[str, ...]
     fixed: tuple[str, ...]
     sourced: tuple[str, ...]
+
+    def with_sourced(self, names: Collection[str]) -> Inventory:
+        """The same with only `names` left to their source: a run that began with another's weights keeps the others."""
+        moved = tuple(name for name in self.sourced if name not in names)
+        return Inventory(self.changing, (*self.fixed, *moved), tuple(name for name in self.sourced if name in names))
 
 
 def load_pretrained(model: nn.Module) -> tuple[dict[str, dict[str, str]], set[str]]:

@@ -177,7 +177,7 @@ def test_a_recogniser_is_heard_window_by_window(path, tmp_path):
     class Counting:
         sample_rate, window_seconds = 8000, 0.5
 
-        def recognise(self, windows):
+        def recognise(self, windows, request=None):
             assert all(0 < len(window) <= 4000 for window in windows)
             return [Segment(f" {len(window)}") for window in windows]
 

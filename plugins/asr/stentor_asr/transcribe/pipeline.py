@@ -12,7 +12,7 @@ import numpy as np
 
 from stentor.data import audio
 from stentor.errors import StentorError
-from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
 from stentor_asr.transcribe.windows import Window, cut, is_silent
 
 _SHORTEST = 0.02
@@ -55,7 +55,7 @@ class _Job:
         transcript = self.transcript
         found = []
         for start, heard in sorted(self.heard, key=lambda pair: pair[0]):
-            found += [replace(one, start=one.start + start, end=one.end + start) for one in heard.segments]
+            found += [moved(one, start) for one in heard.segments]
             transcript.warnings += [f"at {start:.1f} s: {warning}" for warning in heard.warnings]
             transcript.language = transcript.language or heard.language
         transcript.segments = in_order(found)
@@ -65,7 +65,11 @@ class _Job:
 
 
 def transcribe(
-    paths: Iterable[Path], recogniser: Recogniser, batch: int = 8, advance: Callable[[float], None] = lambda _: None
+    paths: Iterable[Path],
+    recogniser: Recogniser,
+    batch: int = 8,
+    advance: Callable[[float], None] = lambda _: None,
+    request: Request = PLAIN,
 ) -> Iterator[Transcript]:
     """Transcribe files, each given out as soon as it and all before it are done.
 
@@ -74,7 +78,12 @@ def transcribe(
         recogniser: with its weights loaded.
         batch: how many windows are recognised together; they may come from several files.
         advance: told how many seconds of audio have been dealt with.
+        request: what is asked of the recogniser.
+
+    Raises:
+        StentorError: when the request asks what the recogniser cannot do.
     """
+    recogniser.refuse(request)
     jobs: deque[_Job] = deque()
     pending: list[tuple[_Job, Window]] = []
     for path in paths:
@@ -86,10 +95,10 @@ def transcribe(
             jobs[-1].waiting += 1
             pending.append((jobs[-1], window))
             if len(pending) == batch:
-                _hear(pending, recogniser, advance)
+                _hear(pending, recogniser, advance, request)
                 yield from _finished(jobs)
         yield from _finished(jobs)
-    _hear(pending, recogniser, advance)
+    _hear(pending, recogniser, advance, request)
     yield from _finished(jobs)
 
 
@@ -100,6 +109,12 @@ def in_order(segments: Iterable[Segment]) -> list[Segment]:
         start = max(segment.start, ordered[-1].end if ordered else 0.0)
         ordered.append(replace(segment, start=start, end=max(segment.end, start + _SHORTEST)))
     return ordered
+
+
+def moved(segment: Segment, seconds: float) -> Segment:
+    """The segment and its words, later by `seconds`."""
+    words = tuple(replace(word, start=word.start + seconds, end=word.end + seconds) for word in segment.words)
+    return replace(segment, start=segment.start + seconds, end=segment.end + seconds, words=words)
 
 
 def _windows(job: _Job, recogniser: Recogniser) -> Iterator[Window]:
@@ -126,10 +141,12 @@ def _blocks(transcript: Transcript, rate: int, seconds: float) -> Iterator[np.nd
         yield block
 
 
-def _hear(pending: list[tuple[_Job, Window]], recogniser: Recogniser, advance: Callable[[float], None]) -> None:
+def _hear(
+    pending: list[tuple[_Job, Window]], recogniser: Recogniser, advance: Callable[[float], None], request: Request
+) -> None:
     if not pending:
         return
-    heard = recogniser.recognise([window.samples for _, window in pending])
+    heard = recogniser.recognise([window.samples for _, window in pending], request)
     for (job, window), result in zip(pending, heard, strict=True):
         job.heard.append((window.start, result))
         job.waiting -= 1

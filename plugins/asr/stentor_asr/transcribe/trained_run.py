@@ -10,7 +10,7 @@ import numpy as np
 
 from stentor.errors import StentorError
 from stentor.model.device import choose_device
-from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
 
 _LONGEST = 15.0
 
@@ -40,7 +40,8 @@ class TrainedRun(Recogniser):
         self.sample_rate = self._task.sample_rate
         return {"name": recipe.name or self.folder.name, "source": f"run {self.folder}"}
 
-    def recognise(self, windows: Sequence[np.ndarray]) -> list[Heard]:
+    def recognise(self, windows: Sequence[np.ndarray], request: Request = PLAIN) -> list[Heard]:
+        self.refuse(request)
         import torch
 
         if self._task is None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from stentor.errors import StentorError
 from stentor.model import weights as pretrained
 from stentor.model.device import choose_device
-from stentor_asr.transcribe.recogniser import Heard, Recogniser, Segment
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
 from stentor_asr.whisper.encoder import encode
 from stentor_asr.whisper.features import LogMel
 from stentor_asr.whisper.greedy import Decoded, decode
@@ -82,7 +82,8 @@ class WhisperRecogniser(Recogniser):
                                value=self.language, options=spoken)  # fmt: skip
         return source.provenance()
 
-    def recognise(self, windows: Sequence[np.ndarray]) -> list[Heard]:
+    def recognise(self, windows: Sequence[np.ndarray], request: Request = PLAIN) -> list[Heard]:
+        self.refuse(request)
         if self._model is None:
             raise StentorError(f"the weights '{self.weights}' are not loaded; call load_pretrained first.")
         heard = self._hear(windows)
