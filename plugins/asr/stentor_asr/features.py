@@ -1,4 +1,4 @@
-"""Log-mel features, one utterance and about ten seconds at a time, so that what is worked on stays in the cache."""
+"""Log-mel features, one utterance and a few seconds at a time, so that what is worked on stays in the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 SAMPLE_RATE = 16000
 WINDOW, HOP, TRANSFORM = 400, 160, 512  # samples: 25 ms, 10 ms, and the next power of two
 FRAME_RATE = SAMPLE_RATE / HOP
-_BLOCK = 1000  # frames
+_BLOCK = 250  # frames
+_GROUP = 20  # bands
 _FLOOR = 1e-8
 
 
@@ -42,7 +43,9 @@ class LogMel(nn.Module):
         super().__init__()
         self.bands = bands
         self.register_buffer("window", torch.hann_window(WINDOW, periodic=False), persistent=False)
-        self.register_buffer("filters", mel_filters(bands), persistent=False)
+        # a bin's real and imaginary squares lie side by side and are summed by the product with its filters
+        self.register_buffer("filters", mel_filters(bands).repeat_interleave(2, dim=0), persistent=False)
+        self._groups = [_reach(self.filters, first) for first in range(0, bands, _GROUP)]
 
     @staticmethod
     def frames(samples: int) -> int:
@@ -62,18 +65,25 @@ class LogMel(nn.Module):
         if len(wave) < WINDOW:
             wave = nn.functional.pad(wave, (0, WINDOW - len(wave)))
         frames = wave.unfold(0, WINDOW, HOP)
-        blocks = [self._block(block) for block in torch.split(frames, _BLOCK)]
-        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+        energies = wave.new_empty(len(frames), self.bands)
+        padded = wave.new_zeros(min(_BLOCK, len(frames)), TRANSFORM)
+        for block, found in zip(torch.split(frames, _BLOCK), torch.split(energies, _BLOCK), strict=True):
+            self._block(block, padded[: len(block)], found)
+        return energies.clamp_(min=_FLOOR).log_()
 
-    def _block(self, frames: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(frames * self.window.float(), TRANSFORM)
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        return (power @ self.filters.float()).clamp_(min=_FLOOR).log_()
+    def _block(self, frames: Tensor, padded: Tensor, energies: Tensor) -> None:
+        """Energies of `frames` [T, WINDOW], written to `energies` [T, bands]; `padded` is zero beyond the window."""
+        torch.mul(frames, self.window.float(), out=padded[:, :WINDOW])
+        parts = torch.view_as_real(torch.fft.rfft(padded)).flatten(1)
+        squares = parts.mul_(parts)
+        filters = self.filters.float()
+        for bins, bands in self._groups:
+            torch.matmul(squares[:, bins], filters[bins, bands], out=energies[:, bands])
 
     @staticmethod
     def _normal(features: Tensor) -> Tensor:
         deviation, mean = torch.std_mean(features, dim=0, correction=0)
-        return (features - mean) / (deviation + 0.1)
+        return features.sub_(mean).div_(deviation.add_(0.1))
 
 
 def mel_filters(bands: int, low: float = 20.0, high: float = SAMPLE_RATE / 2) -> Tensor:
@@ -87,6 +97,13 @@ def mel_filters(bands: int, low: float = 20.0, high: float = SAMPLE_RATE / 2) ->
     rising = (places[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - places[:, None]) / (edges[2:] - edges[1:-1])
     return torch.minimum(rising, falling).clamp(min=0)
+
+
+def _reach(filters: Tensor, first: int) -> tuple[slice, slice]:
+    """Rows of `filters` in which the bands from `first` on are not all zero, and these bands: most filters are."""
+    bands = slice(first, min(first + _GROUP, filters.shape[1]))
+    rows = filters[:, bands].any(dim=1).nonzero()
+    return slice(int(rows[0]), int(rows[-1]) + 1), bands
 
 
 def _mel(hertz: float) -> float:
