@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from stentor.errors import StentorError
 from stentor.interfaces.encoder import EncoderSpec
 from stentor.testing.module import ModuleContract, padded, place, valid
 from stentor.testing.signals import voiced
@@ -113,16 +114,58 @@ class EncoderContract(ModuleContract):
                 )
                 self.demand(bool(torch.isfinite(frames).all()), f"{name} gives NaN or infinite frames.")
 
+    def streaming(self) -> Any:
+        """An instance that streams; the check is skipped where there is none."""
+        self.need("streaming")
+        encoder = self.build()
+        if not encoder.streams:
+            self.skip(f"encoder '{self.name}' does not stream with this configuration")
+        return encoder
+
     def test_streaming_equals_offline(self) -> None:
         """Chunk by chunk gives what the whole waveform gives, whatever the chunks."""
-        self.need("streaming")
-        encoder, rate = self.build(), self.spec.sample_rate
+        encoder, rate = self.streaming(), self.spec.sample_rate
         audio = torch.stack([voiced(rate, rate, 100.0), voiced(rate, rate, 170.0)])
         with torch.no_grad():
             offline, counts = encoder(audio, torch.full((2,), rate))
             for chunk in (1_733, rate // 10, rate):
                 streamed = self.stream(encoder, audio, chunk)
                 self.agree(streamed, offline[:, : int(counts[0])], f"frames in chunks of {chunk} against offline")
+
+    def test_streams_are_apart(self) -> None:
+        """Streams that take turns, or go on twice from one state, do not disturb one another."""
+        encoder, rate = self.streaming(), self.spec.sample_rate
+        rows, half = [voiced(rate, rate, pitch)[None] for pitch in (100.0, 170.0)], rate // 2
+        with torch.no_grad():
+            alone = [self.stream(encoder, row, half) for row in rows]
+            begun = [encoder.step(row[:, :half], encoder.initial_state(1)) for row in rows]
+            for _ in range(2):
+                ended = [encoder.step(row[:, half:], state, last=True)[0] for row, (_, state) in
+                         zip(rows, begun, strict=True)]  # fmt: skip
+                for row, ((first, _), second) in enumerate(zip(begun, ended, strict=True)):
+                    self.agree(torch.cat([first, second], 1), alone[row], f"frames of stream {row} beside another")
+
+    def test_declared_delay(self) -> None:
+        """`step` holds no more audio back than `delay` says."""
+        encoder, spec = self.streaming(), self.spec
+        for seconds in (0.5, 1.0, 1.7):
+            audio = voiced(int(seconds * spec.sample_rate), spec.sample_rate)[None]
+            with torch.no_grad():
+                frames, _ = encoder.step(audio, encoder.initial_state(1))
+            due = int((seconds - encoder.delay) * spec.frame_rate)
+            self.demand(frames.shape[1] >= due, f"of {seconds:g} s it gives {frames.shape[1]} frames; with the "
+                        f"declared delay of {encoder.delay:g} s it should give {due}.")  # fmt: skip
+
+    def test_streams_or_says_so(self) -> None:
+        """An instance that does not stream says so in one sentence."""
+        encoder = self.build()
+        if encoder.streams:
+            self.skip(f"encoder '{self.name}' streams")
+        try:
+            encoder.initial_state(1)
+        except StentorError:
+            return
+        self.fail("it does not stream, and `initial_state` is no StentorError.")
 
     def stream(self, encoder: Any, audio: Tensor, chunk: int) -> Tensor:
         """Frames [B, T, dim] of `audio` given `chunk` samples at a time, the first chunk one sample long."""

@@ -15,7 +15,7 @@ class Subsampling(nn.Module):
 
     def __init__(self, in_dim: int, dim: int, strides: tuple[int, ...]) -> None:
         super().__init__()
-        self.strides = strides
+        self.strides, self.dim = strides, dim
         widths = [in_dim] + [dim] * len(strides)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(widths[i], widths[i + 1], 2 * stride - 1, stride, padding=stride - 1)
@@ -29,6 +29,21 @@ class Subsampling(nn.Module):
             hidden = functional.silu(convolution(hidden * within(lengths, hidden.shape[2])[:, None]))
             lengths = (lengths + stride - 1) // stride
         return hidden.transpose(1, 2), lengths
+
+    def beginning(self, like: Tensor) -> tuple[Tensor, ...]:
+        """What each convolution holds before the first of `like` [B, ...]: its padding."""
+        pairs = zip(self.strides, self.convolutions, strict=True)
+        return tuple(like.new_zeros(len(like), part.in_channels, stride - 1) for stride, part in pairs)  # type: ignore[call-overload]
+
+    def step(self, frames: Tensor, held: tuple[Tensor, ...], last: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The next frames [B, t, in_dim] and what was held of those before to new frames and what is held now."""
+        hidden, kept = frames.transpose(1, 2), []
+        for stride, convolution, before in zip(self.strides, self.convolutions, held, strict=True):
+            hidden = functional.pad(torch.cat([before, hidden], 2), (0, stride - 1 if last else 0))
+            count = max(0, (hidden.shape[2] - 2 * stride + 1) // stride + 1)
+            kept.append(hidden[:, :, count * stride :])
+            hidden = _strided(convolution, hidden) if count else hidden.new_zeros(len(hidden), self.dim, 0)
+        return hidden.transpose(1, 2), tuple(kept)
 
 
 class FeedForward(nn.Sequential):
@@ -98,6 +113,12 @@ class Block(nn.Module):
         hidden = hidden + self.convolution(hidden, valid)
         hidden = hidden + 0.5 * self.second(hidden)
         return self.norm(hidden)  # type: ignore[no-any-return]
+
+
+def _strided(convolution: nn.Module, hidden: Tensor) -> Tensor:
+    """SiLU of the convolution of hidden [B, C, t] without padding."""
+    weight, bias, stride = convolution.weight, convolution.bias, convolution.stride
+    return functional.silu(functional.conv1d(hidden, weight, bias, stride))  # type: ignore[arg-type]
 
 
 def within(lengths: Tensor, size: int) -> Tensor:
