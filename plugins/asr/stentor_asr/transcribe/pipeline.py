@@ -70,6 +70,7 @@ def transcribe(
     batch: int = 8,
     advance: Callable[[float], None] = lambda _: None,
     request: Request = PLAIN,
+    told: Callable[[Transcript, Segment], None] = lambda *_: None,
 ) -> Iterator[Transcript]:
     """Transcribe files, each given out as soon as it and all before it are done.
 
@@ -79,6 +80,7 @@ def transcribe(
         batch: how many windows are recognised together; they may come from several files.
         advance: told how many seconds of audio have been dealt with.
         request: what is asked of the recogniser.
+        told: told every segment of a transcript in order, as soon as its text is final.
 
     Raises:
         StentorError: when the request asks what the recogniser cannot do.
@@ -95,10 +97,10 @@ def transcribe(
             jobs[-1].waiting += 1
             pending.append((jobs[-1], window))
             if len(pending) == batch:
-                _hear(pending, recogniser, advance, request)
+                _hear(pending, recogniser, advance, request, told)
                 yield from _finished(jobs)
         yield from _finished(jobs)
-    _hear(pending, recogniser, advance, request)
+    _hear(pending, recogniser, advance, request, told)
     yield from _finished(jobs)
 
 
@@ -142,7 +144,11 @@ def _blocks(transcript: Transcript, rate: int, seconds: float) -> Iterator[np.nd
 
 
 def _hear(
-    pending: list[tuple[_Job, Window]], recogniser: Recogniser, advance: Callable[[float], None], request: Request
+    pending: list[tuple[_Job, Window]],
+    recogniser: Recogniser,
+    advance: Callable[[float], None],
+    request: Request,
+    told: Callable[[Transcript, Segment], None],
 ) -> None:
     if not pending:
         return
@@ -150,6 +156,8 @@ def _hear(
     for (job, window), result in zip(pending, heard, strict=True):
         job.heard.append((window.start, result))
         job.waiting -= 1
+        for segment in result.segments:
+            told(job.transcript, moved(segment, window.start))
         advance(len(window.samples) / recogniser.sample_rate)
     pending.clear()
 
