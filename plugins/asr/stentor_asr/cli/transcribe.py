@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,29 +76,9 @@ def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) 
 
 
 def _recogniser(arguments: argparse.Namespace) -> Recogniser:
-    from stentor.config import schema
-    from stentor.plugins import registry
+    from stentor_asr.transcribe.choice import choose
 
-    options = {"language": arguments.language} if arguments.language else {}
-    if arguments.device != "auto":
-        options["device"] = arguments.device
-    if arguments.run is not None:
-        from stentor_asr.transcribe.trained_run import TrainedRun
-
-        _check_options(options, {"device"}, f"the run '{arguments.run}'")
-        return TrainedRun(arguments.run, **options)
-    known = registry()
-    if arguments.model not in known.names("recogniser"):
-        return known.build("recogniser", "whisper", weights=arguments.model, **options)
-    taken = {field.name for field in schema.of(known.get("recogniser", arguments.model)).configured}
-    _check_options(options, taken, f"recogniser '{arguments.model}'")
-    return known.build("recogniser", arguments.model, **options)
-
-
-def _check_options(given: Collection[str], taken: Collection[str], who: str) -> None:
-    for name in given:
-        if name not in taken:
-            raise StentorError(f"{who} takes no {name}.", path=f"--{name}")
+    return choose(arguments.run, arguments.model, language=arguments.language, device=arguments.device)
 
 
 def _about(arguments: argparse.Namespace, provenance: dict[str, str]) -> dict[str, Any]:
