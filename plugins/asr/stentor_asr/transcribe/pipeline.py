@@ -12,6 +12,7 @@ import numpy as np
 
 from stentor.data import audio
 from stentor.errors import StentorError
+from stentor_asr.align.words import fit
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
 from stentor_asr.transcribe.windows import Window, cut, is_silent
 
@@ -105,11 +106,15 @@ def transcribe(
 
 
 def in_order(segments: Iterable[Segment]) -> list[Segment]:
-    """Segments by their beginning, moved where need be so that none begins before the one before has ended."""
+    """Segments by their beginning, moved where need be so that none begins before the one before has ended.
+
+    Words are moved with their segments, and stay inside them.
+    """
     ordered: list[Segment] = []
     for segment in sorted(segments, key=lambda one: one.start):
         start = max(segment.start, ordered[-1].end if ordered else 0.0)
-        ordered.append(replace(segment, start=start, end=max(segment.end, start + _SHORTEST)))
+        end = max(segment.end, start + _SHORTEST)
+        ordered.append(replace(segment, start=start, end=end, words=fit(segment.words, start, end)))
     return ordered
 
 

@@ -74,6 +74,7 @@ class MeetingNoterModels(WeightPackage):
         return {
             "suppress_tokens": stored["suppress_ids"],
             "begin_suppress_tokens": stored["suppress_ids_begin"],
+            "alignment_heads": stored["alignment_heads"],
             "is_multilingual": False,
         }
 

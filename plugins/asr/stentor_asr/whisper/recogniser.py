@@ -15,6 +15,8 @@ from torch import Tensor
 from stentor.errors import StentorError
 from stentor.model import weights as pretrained
 from stentor.model.device import choose_device
+from stentor_asr.align.words import around
+from stentor_asr.transcribe.pipeline import in_order, moved
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
 from stentor_asr.whisper.encoder import encode
 from stentor_asr.whisper.features import LogMel
@@ -22,11 +24,13 @@ from stentor_asr.whisper.greedy import Decoded, decode
 from stentor_asr.whisper.rules import TIME_STEP, Rules
 from stentor_asr.whisper.sizes import POSITIONS, SAMPLE_RATE, config_of
 from stentor_asr.whisper.vocabulary import Vocabulary
+from stentor_asr.whisper.word_times import Written, alignment_heads, word_times
 
 _LOOPING = 2.4
 _NO_SPEECH, _UNLIKELY = 0.6, -1.0
 _GUARDED_NGRAM = 5
 _WORTH_HEARING, _AS_LOUD_DB = 1.5, 10.0
+_Told = tuple[Segment, list[int], list[float]]
 _LOOP_WARNING = "repeated itself, and was decoded again without repeating five tokens in a row"
 
 
@@ -45,6 +49,7 @@ class WhisperRecogniser(Recogniser):
     """
 
     sample_rate = SAMPLE_RATE
+    abilities = frozenset({"language", "words"})
 
     def __init__(
         self,
@@ -76,21 +81,38 @@ class WhisperRecogniser(Recogniser):
         self._model = model.train(False).requires_grad_(False).to(self.device, torch.float32)
         self._features = LogMel(self._config["num_mel_bins"]).to(self.device)
         self._vocabulary = Vocabulary(checkpoint, self._config)
-        spoken = sorted(self._vocabulary.specials.languages) or ["en"]
-        if self.language and self.language not in spoken:
-            raise StentorError(f"'{self.weights}' does not know language '{self.language}'.", path="language",
-                               value=self.language, options=spoken)  # fmt: skip
+        self._heads = alignment_heads(
+            checkpoint.json("generation_config.json") or {},
+            self._config["decoder_layers"],
+            self._config["decoder_attention_heads"],
+        )
+        self._check_language(self.language)
         return source.provenance()
+
+    def refuse(self, request: Request) -> None:
+        super().refuse(request)
+        if self._model is not None:
+            self._check_language(request.language)
+
+    def _check_language(self, language: str | None) -> None:
+        spoken = sorted(self._vocabulary.specials.languages) or ["en"]
+        if language and language not in spoken:
+            raise StentorError(f"'{self.weights}' does not know language '{language}'.", path="language",
+                               value=language, options=spoken)  # fmt: skip
 
     def recognise(self, windows: Sequence[np.ndarray], request: Request = PLAIN) -> list[Heard]:
         self.refuse(request)
         if self._model is None:
             raise StentorError(f"the weights '{self.weights}' are not loaded; call load_pretrained first.")
-        heard = self._hear(windows)
+        heard = self._hear(windows, request)
         rests = [(index, *rest) for index, rest in enumerate(map(_unheard, heard, windows)) if rest]
-        for (index, start, _), more in zip(rests, self._hear([samples for _, _, samples in rests]), strict=True):
+        for (index, start, _), more in zip(
+            rests, self._hear([samples for _, _, samples in rests], request), strict=True
+        ):
             heard[index] = _joined(heard[index], more, start)
-        return heard
+        if not request.words:
+            return heard
+        return [replace(one, segments=tuple(in_order(map(around, one.segments)))) for one in heard]
 
     def _encode(self, window: np.ndarray) -> Tensor:
         audio = torch.from_numpy(np.ascontiguousarray(window, dtype=np.float32)).to(self.device)
@@ -98,32 +120,51 @@ class WhisperRecogniser(Recogniser):
         return encode(self._model.model.encoder, mel, torch.tensor([POSITIONS], device=self.device))
 
     @torch.inference_mode()
-    def _hear(self, windows: Sequence[np.ndarray]) -> list[Heard]:
+    def _hear(self, windows: Sequence[np.ndarray], request: Request) -> list[Heard]:
         if not windows:
             return []
         encoded = torch.cat([self._encode(window) for window in windows])
         rules = Rules(self._vocabulary.specials, timestamps=self.timestamps)
-        found = decode(self._model, encoded, rules, self.language)
+        language = request.language or self.language
+        found = decode(self._model, encoded, rules, language)
         loops = [index for index, decoded in enumerate(found) if self._loops(decoded)]
         if loops:
             guarded = replace(rules, no_repeat=_GUARDED_NGRAM)
-            for index, again in zip(loops, decode(self._model, encoded[loops], guarded, self.language), strict=True):
+            for index, again in zip(loops, decode(self._model, encoded[loops], guarded, language), strict=True):
                 found[index] = again
+        seconds = [len(window) / SAMPLE_RATE for window in windows]
+        told = [list(self._segments(decoded, length)) for decoded, length in zip(found, seconds, strict=True)]
+        segments = [tuple(segment for segment, _, _ in one) for one in told]
+        if request.words:
+            segments = self._with_words(told, encoded, seconds, [decoded.language for decoded in found])
         return [
-            Heard(
-                tuple(self._segments(decoded, len(window) / SAMPLE_RATE)),
-                decoded.language or "en",
-                (_LOOP_WARNING,) if index in loops else (),
-            )
-            for index, (decoded, window) in enumerate(zip(found, windows, strict=True))
+            Heard(segments[index], decoded.language or "en", (_LOOP_WARNING,) if index in loops else ())
+            for index, decoded in enumerate(found)
         ]
+
+    def _with_words(
+        self, told: Sequence[list[_Told]], encoded: Tensor, seconds: Sequence[float], languages: Sequence[str | None]
+    ) -> list[tuple[Segment, ...]]:
+        timed = [tuple[Segment, ...]() for _ in told]
+        rows = [index for index, one in enumerate(told) if one]
+        written = [
+            Written([tokens for _, tokens, _ in told[index]], [scores for *_, scores in told[index]], seconds[index],
+                    languages[index])
+            for index in rows
+        ]  # fmt: skip
+        found = word_times(self._model, self._vocabulary, self._heads, encoded[rows], written) if rows else []
+        for index, words in zip(rows, found, strict=True):
+            timed[index] = tuple(
+                replace(segment, words=own) for (segment, _, _), own in zip(told[index], words, strict=True)
+            )
+        return timed
 
     def _loops(self, decoded: Decoded) -> bool:
         text = self._vocabulary.text(decoded.tokens).encode()
         return len(text) > _LOOPING * len(zlib.compress(text))
 
-    def _segments(self, decoded: Decoded, seconds: float) -> Iterator[Segment]:
-        """Text between timestamps; what has none runs to the end of the window."""
+    def _segments(self, decoded: Decoded, seconds: float) -> Iterator[_Told]:
+        """Text between timestamps, with its tokens and scores; what has none runs to the end of the window."""
         if decoded.no_speech > _NO_SPEECH and decoded.mean_score < _UNLIKELY:
             return
         start, tokens, scores = 0.0, list[int](), list[float]()
@@ -136,7 +177,7 @@ class WhisperRecogniser(Recogniser):
             text = self._vocabulary.text(tokens).strip()
             if any(character.isalnum() for character in text):
                 end = max(min(time, seconds), start + TIME_STEP)
-                yield Segment(start, end, text, math.exp(math.fsum(scores) / len(scores)))
+                yield Segment(start, end, text, math.exp(math.fsum(scores) / len(scores))), tokens, scores
             start, tokens, scores = min(time, seconds), [], []
 
     def _end_of(self, seconds: float) -> int:
@@ -157,5 +198,5 @@ def _level(samples: np.ndarray) -> float:
 
 
 def _joined(first: Heard, second: Heard, start: float) -> Heard:
-    later = [replace(segment, start=segment.start + start, end=segment.end + start) for segment in second.segments]
+    later = [moved(segment, start) for segment in second.segments]
     return Heard((*first.segments, *later), first.language, (*first.warnings, *second.warnings))
