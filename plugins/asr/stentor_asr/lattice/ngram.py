@@ -1,0 +1,125 @@
+"""Backoff n-gram models: read from ARPA files, scored, estimated for tokens."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+BEGIN, END = "<s>", "</s>"
+_LN10 = math.log(10.0)
+Context = tuple[str, ...]
+
+
+class NGram:
+    """A backoff model (Katz 1987): natural logarithms of probabilities and of backoff weights, by n-gram.
+
+    Args:
+        probabilities: n-gram -> log P(last word | words before).
+        backoffs: context -> log of its backoff weight; a context without one has weight 1.
+    """
+
+    def __init__(self, probabilities: Mapping[Context, float], backoffs: Mapping[Context, float]) -> None:
+        self.probabilities, self.backoffs = dict(probabilities), dict(backoffs)
+        self.order = max(map(len, self.probabilities))
+        self.contexts = {(), *(ngram[:-1] for ngram in self.probabilities)}
+
+    @classmethod
+    def read(cls, path: str | Path) -> NGram:
+        """Read an ARPA file.
+
+        Raises:
+            ValueError: when the file is no ARPA file, with the line at fault.
+        """
+        probabilities: dict[Context, float] = {}
+        backoffs: dict[Context, float] = {}
+        for size, number, line in _entries(path):
+            fields = line.split()
+            ngram = tuple(fields[1 : size + 1])
+            try:
+                values = [float(fields[0]), *map(float, fields[size + 1 :])]
+            except ValueError:
+                values = []
+            if len(ngram) != size or len(values) not in (1, 2):
+                raise ValueError(f"{path}, line {number}: '{line}' is no {size}-gram of an ARPA file")
+            probabilities[ngram] = values[0] * _LN10
+            if len(values) == 2:
+                backoffs[ngram] = values[1] * _LN10
+        if not probabilities:
+            raise ValueError(f"{path} holds no n-grams; an ARPA file has a section '\\1-grams:'")
+        return cls(probabilities, backoffs)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The vocabulary, sentence ends left out, sorted."""
+        return tuple(
+            sorted(ngram[0] for ngram in self.probabilities if len(ngram) == 1 and ngram[0] not in (BEGIN, END))
+        )
+
+    @property
+    def start(self) -> Context:
+        """The context at the beginning of a sentence."""
+        return self.context((BEGIN,))
+
+    def context(self, history: Context) -> Context:
+        """The longest end of `history` that the model tells apart from shorter ones."""
+        history = history[max(0, len(history) - self.order + 1) :]
+        while history not in self.contexts:
+            history = history[1:]
+        return history
+
+    def log_probability(self, word: str, history: Context) -> float:
+        """log P(word | history); minus infinity for a word that the model has not."""
+        history, weight = self.context(history), 0.0
+        while (*history, word) not in self.probabilities:
+            if not history:
+                return -math.inf
+            weight += self.backoffs.get(history, 0.0)
+            history = history[1:]
+        return weight + self.probabilities[(*history, word)]
+
+    def sentence(self, words: Sequence[str]) -> float:
+        """log P of a whole sentence, its end included."""
+        total, history = 0.0, self.start
+        for word in (*words, END):
+            total += self.log_probability(word, history)
+            history = self.context((*history, word))
+        return total
+
+
+def bigram(sentences: Sequence[Sequence[str]], words: Sequence[str]) -> NGram:
+    """A bigram over `words` from sentences, smoothed so that every pair has some probability.
+
+    Witten and Bell 1991 (IEEE Trans. Information Theory 37(4)), method C, interpolated: the unigram stands for as many
+    events as a context has kinds of followers; the unigram itself is interpolated with the uniform distribution.
+    """
+    pairs = Counter(pair for sentence in sentences for pair in zip((BEGIN, *sentence), (*sentence, END)))
+    events = (*dict.fromkeys(words), END)
+    singles, seen, kinds = Counter(), Counter(), Counter()  # type: Counter[str], Counter[str], Counter[str]
+    for (before, word), count in pairs.items():
+        singles[word] += count
+        seen[before] += count
+        kinds[before] += 1
+    mass = sum(singles.values()) + max(1, len(singles))
+    unigram = {word: (singles[word] + max(1, len(singles)) / len(events)) / mass for word in events}
+    probabilities = {(word,): math.log(value) for word, value in unigram.items()}
+    for (before, word), count in pairs.items():
+        smoothed = (count + kinds[before] * unigram[word]) / (seen[before] + kinds[before])
+        probabilities[before, word] = math.log(smoothed)
+    backoffs = {(before,): math.log(kinds[before] / (seen[before] + kinds[before])) for before in seen}
+    return NGram(probabilities, backoffs)
+
+
+def _entries(path: str | Path) -> Iterator[tuple[int, int, str]]:
+    """Order, line number and text of every n-gram of an ARPA file."""
+    size = 0
+    with open(path, encoding="utf-8") as lines:
+        for number, raw in enumerate(lines, 1):
+            line = raw.strip()
+            if line == "\\end\\":
+                return
+            if line.startswith("\\"):
+                size = int(line[1:].partition("-")[0]) if line.endswith("-grams:") else 0
+            elif line and size:
+                yield size, number, line
