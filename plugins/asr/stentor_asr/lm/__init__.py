@@ -1,0 +1,1 @@
+"""N-gram language models: training, ARPA files, and fast queries for decoders."""
