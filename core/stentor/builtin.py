@@ -71,6 +71,7 @@ def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("prepare", "stentor.cli.prepare", "build or import a corpus: check every item, write manifests")
     verbs.add("train", "stentor.cli.train", "train a recipe, or go on with a run that was cut short")
     verbs.add("evaluate", "stentor.cli.evaluate", "score a run, or an embedded recogniser, on named sets")
+    verbs.add("serve", "stentor.cli.serve", "answer requests over HTTP with a run, an export or a model")
     verbs.add("report", "stentor.cli.report", "one HTML file about a run: curves, error rates, the worst utterances")
     verbs.add("ablate", "stentor.cli.ablate", "run a grid of choices and compare them in one report")
     verbs.add("check", "stentor.cli.check", "run the contract of a component")
