@@ -9,6 +9,7 @@ import stentor
 
 if TYPE_CHECKING:
     from stentor.registry import Registry, Verbs
+    from stentor.serve.mounts import Mounts
 
 
 @stentor.hookimpl
@@ -37,3 +38,8 @@ def stentor_recipes() -> Path:
 @stentor.hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("transcribe", "stentor_asr.cli.transcribe", "write down what is said in audio files")
+
+
+@stentor.hookimpl
+def stentor_routes(mounts: Mounts) -> None:
+    mounts.add("transcription", "stentor_asr.serve.capability:Transcription", "speech to text, as OpenAI's interface")
