@@ -9,6 +9,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from stentor.registry import Registry, Verbs
+    from stentor.serve.mounts import Mounts
 
 hookspec = pluggy.HookspecMarker("stentor")
 
@@ -31,3 +32,8 @@ def stentor_recipes() -> Path:  # type: ignore[empty-body]
 @hookspec
 def stentor_verbs(verbs: Verbs) -> None:
     """Add verbs to the command line: a name, the module that carries it out, one line of help."""
+
+
+@hookspec
+def stentor_routes(mounts: Mounts) -> None:
+    """Offer what `stentor serve` can mount: a name, the import string of its `Capability`, one line of help."""

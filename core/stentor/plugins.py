@@ -17,6 +17,7 @@ import pluggy
 from stentor import __version__, hooks
 from stentor.errors import StentorError
 from stentor.registry import Origin, Registry, Verbs
+from stentor.serve.mounts import Mounts
 
 GROUP = "stentor"
 CORE = Origin("stentor", "stentor", __version__)
@@ -42,9 +43,14 @@ class Plugins:
 
     registry: Registry = field(default_factory=Registry)
     verbs: Verbs = field(default_factory=Verbs)
+    mounts: Mounts = field(default_factory=Mounts)
     recipes: dict[str, Path] = field(default_factory=dict)
     loaded: list[Origin] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+
+    def sign(self, origin: Origin) -> None:
+        """What is registered from now on is registered by `origin`."""
+        self.registry.origin = self.verbs.origin = self.mounts.origin = origin
 
 
 def load(points: Iterable[EntryPoint] | None = None) -> Plugins:
@@ -67,7 +73,7 @@ def load(points: Iterable[EntryPoint] | None = None) -> Plugins:
             loader.load(origin, point.load)
     for name in sorted((allowed or set()) - met):
         loader.fail(Origin(name), StentorError("STENTOR_PLUGINS names it, but it is not installed."))
-    loader.plugins.registry.origin = loader.plugins.verbs.origin = AFTERWARDS
+    loader.plugins.sign(AFTERWARDS)
     return loader.plugins
 
 
@@ -113,14 +119,15 @@ class _Loader:
         """Load one plugin whole, or leave nothing of it behind."""
         plugins = self.plugins
         saved, verbs, recipes = plugins.registry.snapshot(), dict(plugins.verbs.table), dict(plugins.recipes)
-        plugins.registry.origin = plugins.verbs.origin = origin
+        mounts = dict(plugins.mounts.table)
+        plugins.sign(origin)
         try:
             self._refuse_taken_name(origin)
             self._call_hooks(load(), origin)
             plugins.loaded.append(origin)
         except (Exception, SystemExit) as cause:  # whatever a stranger's plugin raises is its own failure
             plugins.registry.restore(saved)
-            plugins.verbs.table, plugins.recipes = verbs, recipes
+            plugins.verbs.table, plugins.recipes, plugins.mounts.table = verbs, recipes, mounts
             self.fail(origin, cause)
 
     def fail(self, origin: Origin, cause: BaseException) -> None:
@@ -151,6 +158,7 @@ class _Loader:
             call("stentor_kinds", registry=plugins.registry)
             call("stentor_register", registry=plugins.registry)
             call("stentor_verbs", verbs=plugins.verbs)
+            call("stentor_routes", mounts=plugins.mounts)
             for folder in call("stentor_recipes"):
                 plugins.recipes.update(_recipes_in(Path(folder), origin))
         except BaseException:

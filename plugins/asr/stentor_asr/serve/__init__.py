@@ -1,0 +1,1 @@
+"""Transcription over HTTP, as clients of OpenAI's interface know it."""

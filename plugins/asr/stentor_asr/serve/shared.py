@@ -1,0 +1,66 @@
+"""One recogniser shared by many requests: what each of them hears is batched with what the others hear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_type_hints
+
+import numpy as np
+
+from stentor.errors import StentorError
+from stentor.serve.batching import Batcher
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request
+
+
+class Abandoned(Exception):
+    """The client has gone; nobody waits for the rest."""
+
+
+class SharedRecogniser(Recogniser):
+    """A recogniser as one request sees it: it hands windows to the batcher that all requests share, and waits.
+
+    A pipeline takes it like any other recogniser, so that what is served is what the pipeline gives alone.
+
+    Args:
+        recogniser: with its weights loaded; what it declares is declared here.
+        batcher: works with `hear(recogniser)`.
+    """
+
+    def __init__(self, recogniser: Recogniser, batcher: Batcher) -> None:
+        self._recogniser, self._batcher, self._abandoned = recogniser, batcher, False
+        for name in get_type_hints(Recogniser):
+            if hasattr(recogniser, name):
+                setattr(self, name, getattr(recogniser, name))
+
+    def recognise(self, windows: Sequence[np.ndarray], request: Request = PLAIN) -> list[Heard]:
+        if self._abandoned:
+            raise Abandoned
+        waited = self._batcher.submit(self, windows, request)
+        if self._abandoned:  # it may have become so between the two
+            self._batcher.forget(self)
+        found = []
+        for future in waited:
+            if future.cancelled():
+                raise Abandoned
+            found.append(future.result())
+        return found
+
+    def refuse(self, request: Request) -> None:
+        self._recogniser.refuse(request)
+
+    def abandon(self) -> None:
+        """Take what waits out of the queue; the request's next look at it ends in `Abandoned`."""
+        self._abandoned = True
+        self._batcher.forget(self)
+
+
+def batcher_of(recogniser: Recogniser, most: int, gather: float) -> Batcher:
+    """A batcher whose thread is the only one that `recogniser` hears in."""
+
+    def hear(windows: list[np.ndarray], request: Request) -> list[Heard]:
+        heard = recogniser.recognise(windows, request)
+        if len(heard) != len(windows):
+            raise StentorError(f"the recogniser gave {len(heard)} answers to {len(windows)} windows.")
+        return heard
+
+    return Batcher(hear, len, most, gather)
