@@ -25,12 +25,16 @@ def stentor_kinds(registry: Registry) -> None:
     registry.kind("metric", f"{_INTERFACES}.metric:Metric", "references and outputs to errors over units")
     registry.kind("normaliser", f"{_INTERFACES}.normaliser:Normaliser", "text to the form in which scoring compares it")
     registry.kind("task", f"{_INTERFACES}.task:Task", "layout, objective and grammar on top of a model")
+    registry.kind("vad", f"{_INTERFACES}.vad:VAD", "waveform to the probability of speech per frame, as it comes")
     registry.kind("voice", f"{_INTERFACES}.voice:Voice", "text to synthetic speech, as a teacher")
     registry.kind("weights", f"{_INTERFACES}.weights:WeightPackage", "an installed package of pretrained weights")
 
 
 @hookimpl
 def stentor_register(registry: Registry) -> None:
+    registry.vad("energy", "stentor.vad.energy:Energy")
+    registry.vad("webrtc", "stentor.vad.webrtc:WebRTC")
+    registry.vad("silero", "stentor.vad.silero:Silero")
     registry.voice("espeak", "stentor.data.voices.espeak:Espeak")
     registry.voice("flite", "stentor.data.voices.flite:Flite")
     registry.voice("hibari", "stentor.data.voices.hibari:HibariVoice")
@@ -47,6 +51,9 @@ def stentor_register(registry: Registry) -> None:
     registry.corpus("asterisk", "stentor.data.corpora.debian_asterisk:Asterisk")
     registry.corpus("fillets", "stentor.data.corpora.debian_fillets:Fillets")
     registry.corpus("librivox", "stentor.data.corpora.debian_librivox:Librivox")
+    registry.corpus("phrases", "stentor.data.corpora.phrases:SpokenPhrases")
+    registry.corpus("lm-text", "stentor.data.corpora.lm_text:LMText")
+    registry.task("text-lm", "stentor.tasks.text_lm:TextLMTask")
     registry.metric("wer", "stentor.evaluate.metrics:WordErrorRate")
     registry.metric("cer", "stentor.evaluate.metrics:CharacterErrorRate")
     registry.normaliser("english", "stentor.evaluate.normalisers:English")

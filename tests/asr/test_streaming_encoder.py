@@ -1,4 +1,4 @@
-"""The conformer chunk by chunk: equal to the whole, for any blocks; blind to what comes after; and as before without."""
+"""The conformer chunk by chunk: equal to the whole for any blocks, blind to what comes after, and optional."""
 
 from __future__ import annotations
 

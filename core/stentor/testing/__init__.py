@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from stentor.testing.runner import check, contract_for, run_contract
     from stentor.testing.task import TaskContract
     from stentor.testing.tokenizer import TokenizerContract
+    from stentor.testing.vad import VADContract
     from stentor.testing.voice import VoiceContract
     from stentor.testing.weights import WeightsContract
 
@@ -50,6 +51,7 @@ _HOMES = {
     "RewardContract": "reward",
     "TaskContract": "task",
     "TokenizerContract": "tokenizer",
+    "VADContract": "vad",
     "VoiceContract": "voice",
     "WeightsContract": "weights",
     "check": "runner",
@@ -72,6 +74,7 @@ __all__ = [
     "RewardContract",
     "TaskContract",
     "TokenizerContract",
+    "VADContract",
     "VoiceContract",
     "WeightsContract",
     "check",

@@ -26,6 +26,7 @@ _CONTRACTS = {
     "reward": "RewardContract",
     "task": "TaskContract",
     "tokenizer": "TokenizerContract",
+    "vad": "VADContract",
     "voice": "VoiceContract",
     "weights": "WeightsContract",
 }

@@ -1,0 +1,1 @@
+"""Voice activity: detectors, and what is made of their frames."""
