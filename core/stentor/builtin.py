@@ -55,6 +55,7 @@ def stentor_register(registry: Registry) -> None:
     registry.corpus("lm-text", "stentor.data.corpora.lm_text:LMText")
     registry.task("text-lm", "stentor.tasks.text_lm:TextLMTask")
     registry.metric("wer", "stentor.evaluate.metrics:WordErrorRate")
+    registry.metric("response-errors", "stentor.evaluate.metrics:ResponseErrorRate")
     registry.metric("cer", "stentor.evaluate.metrics:CharacterErrorRate")
     registry.normaliser("english", "stentor.evaluate.normalisers:English")
     registry.normaliser("basic", "stentor.evaluate.normalisers:Basic")

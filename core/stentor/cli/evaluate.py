@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sets", default="", help="score only these sets, e.g. heldout-voice,real")
     parser.add_argument("--recogniser", default="", help="score an embedded recogniser in place of a run")
     parser.add_argument("--output", type=Path, help="where the results go; default: the run folder")
+    parser.add_argument("--swap", action="append", default=[], metavar="GLOB=RUN",
+                        help="take these tensors from another run, e.g. 'model.backbone.*=runs/lm-chat'")  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="decode again what has been decoded before")
 
 
@@ -45,7 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _run(folder: str, arguments: argparse.Namespace, changes: list[str]) -> tuple[Subject, EvaluateSettings]:
     from stentor.evaluate.subjects import of_run
 
-    return of_run(Path(folder), arguments.output, changes)
+    wrong = next((one for one in arguments.swap if "=" not in one), None)
+    if wrong is not None:
+        raise StentorError("a swap is written GLOB=RUN.", path="--swap", value=wrong)
+    return of_run(Path(folder), arguments.output, changes, dict(one.split("=", 1) for one in arguments.swap))
 
 
 def _recogniser(arguments: argparse.Namespace, changes: list[str]) -> tuple[Subject, EvaluateSettings]:

@@ -158,12 +158,12 @@ def _lacks(utterance: Utterance, needs: Needs) -> Iterator[tuple[str, bool]]:
         yield f"shorter than {needs.min_duration:g} s, will be left out", False
     if needs.max_duration and utterance.duration > needs.max_duration:
         yield f"longer than {needs.max_duration:g} s, will be left out", False
-    if utterance.sample_rate < needs.sample_rate:
+    if utterance.audio and utterance.sample_rate < needs.sample_rate:
         yield f"sampled at {utterance.sample_rate} Hz, below the model's {needs.sample_rate} Hz", False
 
 
 def _fault_of_audio(utterance: Utterance, needs: Needs) -> str:
-    if needs.audio == "none":
+    if needs.audio == "none" or not utterance.audio:
         return ""
     try:
         header = audio.info(utterance.audio)

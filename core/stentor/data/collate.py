@@ -20,13 +20,15 @@ def collate(utterances: Sequence[Utterance], read: Sequence[Tensor], *, frames: 
         frames: whether `read` holds frames.
 
     Returns:
-        ``ids``, ``texts``, ``speakers`` (list[str]), ``seconds`` (float, s of speech), and ``audio`` [B, N] with
+        ``ids``, ``texts``, ``speakers`` (list[str]), ``custom`` (list of the rows' further fields), ``seconds``
+        (float, s of speech), and ``audio`` [B, N] with
         ``audio_lengths`` [B], or ``frames`` [B, T, D] with ``frame_lengths`` [B]; zero-padded.
     """
     batch: dict[str, Any] = {
         "ids": [utterance.id for utterance in utterances],
         "texts": [utterance.text or "" for utterance in utterances],
         "speakers": [utterance.speaker or "" for utterance in utterances],
+        "custom": [dict(utterance.custom) for utterance in utterances],
         "seconds": sum(utterance.duration for utterance in utterances),
     }
     name, lengths = ("frames", "frame_lengths") if frames else ("audio", "audio_lengths")

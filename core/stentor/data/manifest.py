@@ -50,7 +50,7 @@ def rows(path: str | Path, *, check_audio: bool = True) -> Iterator[Utterance | 
             utterance = parse(jsonl.decoded(line), folder)
             if seen.setdefault(utterance.id, number) != number:
                 raise BadRow(f"duplicate id: '{utterance.id}' is on line {seen[utterance.id]} already")
-            if check_audio and utterance.audio not in there:
+            if check_audio and utterance.audio and utterance.audio not in there:
                 if not os.path.isfile(utterance.audio):
                     raise BadRow(f"missing audio: {utterance.audio}")
                 there.add(utterance.audio)

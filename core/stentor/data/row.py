@@ -31,6 +31,8 @@ def parse(row: Any, folder: str) -> Utterance:
         BadRow: with the reason, when the row cannot be used.
     """
     _check_cut(row)
+    if "recording" not in row:
+        return _text_alone(row)
     recording = row["recording"]
     rate, frames = _integer(recording, "sampling_rate"), _integer(recording, "num_samples")
     start, duration = _stretch(row, recording, rate, frames)
@@ -52,6 +54,16 @@ def parse(row: Any, folder: str) -> Utterance:
     )
 
 
+def _text_alone(row: Mapping[str, Any]) -> Utterance:
+    """The utterance of a cut that has no recording: its duration is the time that the text takes to say."""
+    told, custom = _told(row)
+    name, duration, text = _label(row.get("id"), "id", needed=True), _number(row, "duration"), _text(told.get("text"))
+    if duration <= 0:
+        raise BadRow(f"wrong duration: it lasts {duration:g} s")
+    language = _label(told.get("language"), "language")
+    return Utterance(name or "", "", duration, 0, text=text, language=language, custom=custom)
+
+
 def build(utterance: Utterance, folder: str) -> dict[str, Any]:
     """The row of an utterance; audio below `folder` gets a relative path, so that the folder can be moved."""
     every = list(range(utterance.channels))
@@ -61,6 +73,11 @@ def build(utterance: Utterance, folder: str) -> dict[str, Any]:
     told = {"id": utterance.id, "recording_id": utterance.id, "start": 0.0, "duration": utterance.duration}
     told |= {"channel": channel, "text": utterance.text, "language": utterance.language, "speaker": utterance.speaker}
     told |= {key: custom.pop(key) for key in ("gender", "alignment") if key in custom}
+    row: dict[str, Any] = {"id": utterance.id, "start": utterance.start, "duration": utterance.duration}
+    row |= {"channel": channel, "supervisions": [{key: value for key, value in told.items() if value is not None}]}
+    row |= {"custom": custom} if custom else {}
+    if not utterance.audio:
+        return row | {"type": "MonoCut"}
     recording = {
         "id": utterance.id,
         "sources": [{"type": "file", "channels": every, "source": _relative(utterance.audio, folder)}],
@@ -69,15 +86,15 @@ def build(utterance: Utterance, folder: str) -> dict[str, Any]:
         "duration": utterance.frames / utterance.sample_rate,
         "channel_ids": every,
     }
-    row = {"id": utterance.id, "start": utterance.start, "duration": utterance.duration, "channel": channel}
-    row["supervisions"] = [{key: value for key, value in told.items() if value is not None}]
-    row |= {"recording": recording} | ({"custom": custom} if custom else {})
-    return row | {"type": "MonoCut" if mono else "MultiCut"}
+    return row | {"recording": recording, "type": "MonoCut" if mono else "MultiCut"}
 
 
 def _check_cut(row: Any) -> None:
     if not isinstance(row, dict):
         raise BadRow("the row is not a JSON object")
+    if "recording" not in row and row.get("type") == "MonoCut" and _has_text(row):
+        _known(row, _CUT, "")
+        return
     if not isinstance(row.get("recording"), dict):
         hint = "; a table of audio and text is imported with: stentor prepare table FILE -o FOLDER"
         raise BadRow("there is no recording" + hint * ("audio" in row or "audio_filepath" in row))
@@ -89,6 +106,12 @@ def _check_cut(row: Any) -> None:
         raise BadRow("stored features are refused, as a manifest may not say how to read arrays; leave audio only")
     if row["recording"].get("transforms"):
         raise BadRow("recording.transforms are not applied here; save the changed audio as a file")
+
+
+def _has_text(row: Mapping[str, Any]) -> bool:
+    """Whether a cut has one supervision with text: such a cut needs no recording."""
+    told = row.get("supervisions")
+    return isinstance(told, list) and len(told) == 1 and isinstance(told[0], dict) and bool(told[0].get("text"))
 
 
 def _known(given: Mapping[str, Any], allowed: frozenset[str], prefix: str) -> None:

@@ -37,7 +37,7 @@ class SplitSummary:
         self.shortest, self.longest = min(self.shortest, utterance.duration), max(self.longest, utterance.duration)
         self.speakers.update(filter(None, [utterance.speaker]))
         self.distinct.update(words)
-        self.rates[utterance.sample_rate] += 1
+        self.rates.update([utterance.sample_rate] if utterance.audio else [])
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -94,7 +94,7 @@ def _told(name: str, part: SplitSummary) -> list[str]:
     plural = "s" * (len(part.speakers) != 1)
     speakers = f"{len(part.speakers)} speaker{plural}" if part.speakers else "speakers unknown"
     words = f"{part.words} words ({len(part.distinct)} different)"
-    rates = ", ".join(f"{rate} Hz" for rate in sorted(part.rates))
+    rates = ", ".join(f"{rate} Hz" for rate in sorted(part.rates)) or "text alone"
     told = [f"{name}: {part.utterances} utterances, {_length(part.seconds)}, {speakers}, {words}, {rates}"]
     told += [f"  {part.silent} of them silent (marked, kept)"] * bool(part.silent)
     return told + [f"  {part.without_text} of them without text"] * bool(part.without_text)

@@ -13,9 +13,9 @@ class Utterance:
 
     Attributes:
         id: unique in its manifest.
-        audio: absolute path of the audio file, as text.
-        duration: length of the stretch (s).
-        sample_rate: of the file (Hz).
+        audio: absolute path of the audio file, as text; empty for text alone.
+        duration: length of the stretch (s); of text alone, the time it takes to say (`reading_seconds`).
+        sample_rate: of the file (Hz); 0 for text alone.
         start: offset of the stretch into the file (s).
         text: transcript in Unicode NFC; None when there is none, "" when nothing is said.
         speaker: speaker or voice, if known.
@@ -38,6 +38,11 @@ class Utterance:
     channels: int = 1
     channel: int | None = None
     custom: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def reading_seconds(*texts: str) -> float:
+        """How long saying `texts` takes (s), at 15 characters a second."""
+        return max(1, sum(map(len, texts))) / 15
 
     @property
     def end(self) -> float:

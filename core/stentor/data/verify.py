@@ -35,6 +35,8 @@ class Examined:
 
 def key(item: Item, decode: bool) -> str:
     """Names the audio of an item and the state of its file, so that an examination need not be repeated."""
+    if item.audio is None:
+        return f"text {item.id}"
     try:
         state = os.stat(item.audio)
         version = f"{state.st_size} {state.st_mtime_ns}"
@@ -45,7 +47,9 @@ def key(item: Item, decode: bool) -> str:
 
 
 def examine(item: Item, decode: bool) -> Examined:
-    """Open, and unless told otherwise decode, the audio of an item."""
+    """Open, and unless told otherwise decode, the audio of an item; of text alone, take the time to say it."""
+    if item.audio is None:
+        return _text_alone(item)
     if not (math.isfinite(item.start) and math.isfinite(item.duration or 0)) or item.start < 0:
         return Examined(_wrong(item))
     try:
@@ -61,6 +65,12 @@ def examine(item: Item, decode: bool) -> Examined:
     duration = available if abs(declared - available) <= audio.TOLERANCE else declared
     fault = _fault(item, header, found, available) or (duration < audio.MIN_SECONDS and _too_short(duration)) or ""
     return Examined(fault, rate, header.channels, frames, duration, bool(found and found.peak < _SILENT))
+
+
+def _text_alone(item: Item) -> Examined:
+    given = str(item.custom.get("given", ""))
+    fault = "" if item.text else "there is neither audio nor text"
+    return Examined(fault, duration=Utterance.reading_seconds(given, item.text or ""))
 
 
 def _too_short(duration: float) -> str:
@@ -96,7 +106,7 @@ def finish(item: Item, found: Examined) -> Utterance | Rejected:
     custom: dict[str, Any] = dict(item.custom) | ({"silent": True} if found.silent else {})
     return Utterance(
         id=_tidy(item.id) or "",
-        audio=os.path.abspath(item.audio),
+        audio="" if item.audio is None else os.path.abspath(item.audio),
         duration=found.duration,
         sample_rate=found.sample_rate,
         start=item.start,
@@ -104,7 +114,7 @@ def finish(item: Item, found: Examined) -> Utterance | Rejected:
         speaker=_tidy(item.speaker) or None,
         language=_tidy(item.language) or None,
         frames=found.frames,
-        channels=found.channels,
+        channels=found.channels or 1,
         channel=item.channel if found.channels > 1 else None,
         custom=custom,
     )

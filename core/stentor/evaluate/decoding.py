@@ -70,7 +70,9 @@ def decode(
 
 
 def read(utterance: Utterance, rate: int) -> Tensor:
-    """Waveform float32 [N] of an utterance at `rate` Hz."""
+    """Waveform float32 [N] of an utterance at `rate` Hz; nothing of text alone."""
+    if not utterance.audio:
+        return torch.zeros(0)
     wave = audio.read(utterance.audio, rate, utterance.start, utterance.duration, utterance.channel)
     return torch.from_numpy(wave)
 

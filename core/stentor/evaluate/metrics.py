@@ -50,3 +50,12 @@ class CharacterErrorRate(ErrorRate):
 
     def tokens(self, text: str) -> list[str]:
         return list(self.normaliser(text))
+
+
+class ResponseErrorRate(ErrorRate):
+    """Response error rate: utterances whose text differs from the reference, in per cent."""
+
+    name, counted = "response-errors", "utterances"
+
+    def tokens(self, text: str) -> list[str]:
+        return [self.normaliser(text)]

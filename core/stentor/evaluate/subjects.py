@@ -19,15 +19,23 @@ from stentor.evaluate.settings import EvaluateSettings
 from stentor.plugins import registry
 
 
-def of_run(folder: Path, output: Path | None, changes: Sequence[str]) -> tuple[Subject, EvaluateSettings]:
+def of_run(
+    folder: Path, output: Path | None, changes: Sequence[str], swaps: Mapping[str, str] | None = None
+) -> tuple[Subject, EvaluateSettings]:
     """The trained task of a run and its ``evaluate`` section with `changes` (``evaluate.key=value``).
+
+    Args:
+        folder: of the run.
+        output: where results go; default: the run folder.
+        changes: of the settings.
+        swaps: glob over tensor names -> run to take these tensors from instead.
 
     Raises:
         StentorError: when the run cannot be loaded or a change does not fit.
     """
     from stentor.train import load
 
-    recipe, task = load(folder)
+    recipe, task = load(folder, swaps=swaps)
     settings = settings_of(recipe.config["evaluate"], changes)
     identity = {key: value for key, value in recipe.config.items() if key not in ("data", "train", "evaluate", "seed")}
     return Subject(task, output or folder, recipe.name or folder.name, task.metrics, identity), settings

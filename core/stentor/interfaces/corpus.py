@@ -17,7 +17,7 @@ class Item:
 
     Attributes:
         id: unique in the corpus.
-        audio: path of the audio file.
+        audio: path of the audio file; None: text alone, which needs a `text`.
         text: transcript, if there is one.
         speaker: speaker or voice, if known.
         language: BCP-47 tag, if known.
@@ -29,7 +29,7 @@ class Item:
     """
 
     id: str
-    audio: Path
+    audio: Path | None
     text: str | None = None
     speaker: str | None = None
     language: str | None = None

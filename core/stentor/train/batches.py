@@ -177,6 +177,8 @@ def _varies(settings: AugmentSettings) -> bool:
 
 
 def read_audio(utterance: Utterance, *, sample_rate: int) -> Tensor:
-    """Waveform float32 [N] of an utterance at `sample_rate` (Hz)."""
+    """Waveform float32 [N] of an utterance at `sample_rate` (Hz); nothing of text alone."""
+    if not utterance.audio:
+        return torch.zeros(0)
     wave = audio.read(utterance.audio, sample_rate, utterance.start, utterance.duration, utterance.channel)
     return torch.from_numpy(wave)

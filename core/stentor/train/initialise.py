@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,3 +72,25 @@ def initialise(task: Task, parent: Parent) -> tuple[set[str], dict[str, Any]]:
     task.initialised(set(own) - set(taken))
     after = weights.digests(task)
     return {name for name, digest in after.items() if before[name] != digest}, parent.provenance(taken)
+
+
+def exchange(task: Task, pattern: str, other: Parent) -> None:
+    """Put the weights of `other` in the place of all tensors of a trained `task` that match the glob `pattern`.
+
+    Raises:
+        StentorError: when none matches, one of them is not in the other run or has another shape there, or the runs
+            have different tokenizers, so that the exchanged part would mean other tokens by the same ids.
+    """
+    names = [name for name in weights.tensors(task) if fnmatchcase(name, pattern)]
+    if not names:
+        raise StentorError("it matches no tensor of the run.", path="--swap", value=pattern)
+    if task.state() != other.state:
+        raise StentorError(f"the run '{other.folder}' has another tokenizer.", path="--swap", value=pattern)
+    own = weights.tensors(task)
+    for name in names:
+        if name not in other.tensors or other.tensors[name].shape != own[name].shape:
+            told = f"the run '{other.folder}' has no tensor '{name}' of shape {tuple(own[name].shape)}."
+            raise StentorError(told, path="--swap", value=pattern)
+    with torch.no_grad():
+        for name in names:
+            own[name].copy_(other.tensors[name])

