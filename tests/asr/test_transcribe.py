@@ -217,7 +217,10 @@ def test_bad_file_gives_one_line_and_exit_code_1(tmp_path, run, capsys):
     ]
 
 
-@pytest.mark.parametrize("words", [["--format", "srt"], ["--batch", "0"], ["--resume"]])
+@pytest.mark.parametrize("words", [["--format", "srt"], ["--batch", "0"], ["--resume"], ["--beam", "0"],
+                                   ["--timestamps", "none", "--format", "srt"], ["--format", "ctm"],
+                                   ["--timestamps", "segment", "--format", "ctm"], ["--mark-words"],
+                                   ["--hotwords", " , "], ["--hotwords", "a:b"], ["--hotwords", "acme"]])  # fmt: skip
 def test_wrong_usage_is_one_sentence(tmp_path, run, capsys, words):
     files = [str(wav(tmp_path / f"{name}.wav", noise(1.0))) for name in "ab"]
     assert cli.main(["transcribe", *files, *run, *words]) == 2
@@ -245,12 +248,15 @@ def test_options_reach_a_registered_recogniser_or_are_refused(tmp_path, run, cap
     assert cli.main([*words, "--model", "whisper"]) == 2
     assert "klingon" in capsys.readouterr().err
     assert cli.main([*words, *run]) == 2
-    assert "takes no language" in capsys.readouterr().err
+    assert "cannot do: language" in capsys.readouterr().err
     known = copy.deepcopy(plugins.registry())
     known.add("recogniser", "plain", f"{__name__}:Plain")
     monkeypatch.setattr(plugins, "registry", lambda: known)
     assert cli.main(["transcribe", path, "--model", "plain"]) == 0
-    for more, told in ((["--language", "en"], "takes no language"), (["--device", "cpu"], "takes no device")):
+    for more, told in (
+        (["--language", "en"], "cannot do: language; it offers nothing beyond"),
+        (["--device", "cpu"], "takes no device"),
+    ):
         assert cli.main(["transcribe", path, "--model", "plain", *more]) == 2
         assert told in capsys.readouterr().err
 

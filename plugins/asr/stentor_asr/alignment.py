@@ -74,7 +74,7 @@ def _spans(path: np.ndarray, emitted: np.ndarray, tokens: int) -> list[Span]:
 
 
 class _Lattice:
-    """States blank, token, blank, ..., blank of each row [B, S]; a row's own lie at its left, the rest is never used."""
+    """States blank, token, ..., blank of each row [B, S]; a row's own lie at its left, the rest is never used."""
 
     def __init__(self, frames: np.ndarray, targets: Sequence[Sequence[int]], blank: int) -> None:
         self.frames = frames

@@ -12,9 +12,10 @@ from stentor.errors import StentorError
 
 if TYPE_CHECKING:
     from stentor_asr.transcribe.pipeline import Transcript
-    from stentor_asr.transcribe.recogniser import Recogniser
+    from stentor_asr.transcribe.recogniser import Recogniser, Request
 
-FORMATS = ("text", "json", "srt", "vtt", "tsv")
+FORMATS = ("text", "json", "srt", "vtt", "tsv", "textgrid", "ctm")
+_TIMED, _OF_WORDS = ("srt", "vtt", "tsv", "textgrid", "ctm"), ("ctm",)
 DEFAULT = "openai/whisper-tiny.en"
 _LONG = 120.0
 
@@ -30,7 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     there = parser.add_mutually_exclusive_group()
     there.add_argument("--resume", action="store_true", help="leave out files whose transcript is there already")
     there.add_argument("--force", action="store_true", help="write over transcripts that are there already")
+    parser.add_argument("--timestamps", choices=("none", "segment", "word"), help="default: segment; ctm needs word")
+    marked = "webvtt tells inside its cues when each word begins; implies --timestamps word"
+    parser.add_argument("--mark-words", action="store_true", help=marked)
     parser.add_argument("--language", help="what is spoken, e.g. en (default: a multilingual model finds out)")
+    parser.add_argument("--beam", type=int, help="width of the search (default: the recogniser's own)")
+    hotwords = "phrases to listen for, with boosts where wanted: 'acme, new york:4.0', or a file of them"
+    parser.add_argument("--hotwords", metavar="FILE|WORDS", help=hotwords)
     parser.add_argument("--batch", type=int, default=8, help="windows of 30 s at a time (default 8)")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
 
@@ -40,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.batch < 1:
         raise StentorError("must be at least 1.", path="--batch", value=arguments.batch)
+    request = _request(arguments)
     files = places.found(arguments.files)
     work = list(zip([path for path, _ in files], _targets(arguments, files), strict=True))
     if arguments.resume:
@@ -49,14 +57,39 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     recogniser = _recogniser(arguments)
     about = _about(arguments, recogniser.load_pretrained())
+    recogniser.refuse(request)
     failed = 0
-    for (_, target), transcript in zip(work, _transcripts([path for path, _ in work], recogniser, arguments.batch),
-                                       strict=True):  # fmt: skip
+    paths = [path for path, _ in work]
+    for (_, target), transcript in zip(work, _transcripts(paths, recogniser, arguments.batch, request), strict=True):
         failed += transcript.failure is not None
         _tell(transcript)
         if transcript.failure is None or transcript.segments:
             _write(arguments, transcript, target, about, alone=len(work) == 1)
     return 1 if failed else 0
+
+
+def _request(arguments: argparse.Namespace) -> Request:
+    from stentor_asr.transcribe import hotwords
+    from stentor_asr.transcribe.recogniser import Request
+
+    form, asked = arguments.format, arguments.timestamps
+    if asked == "none" and form in _TIMED:
+        raise StentorError(f"'{form}' tells times; with --timestamps none there are only text and json.",
+                           path="--timestamps", value=asked)  # fmt: skip
+    if arguments.mark_words and form != "vtt":
+        raise StentorError(f"only vtt can mark words inside its cues, not {form}.", path="--mark-words")
+    of_words = form in _OF_WORDS or arguments.mark_words
+    if of_words and asked == "segment":
+        raise StentorError("marks words, and needs their times: --timestamps word.",
+                           path="--mark-words" if arguments.mark_words else "--format", value=form)  # fmt: skip
+    if arguments.beam is not None and arguments.beam < 1:
+        raise StentorError("must be at least 1.", path="--beam", value=arguments.beam)
+    return Request(
+        language=arguments.language,
+        words=of_words or asked == "word",
+        beam=arguments.beam,
+        hotwords=hotwords.read(arguments.hotwords) if arguments.hotwords is not None else {},
+    )
 
 
 def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) -> Sequence[Path | None]:
@@ -65,7 +98,7 @@ def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) 
     if arguments.output is None:
         if arguments.resume:
             raise StentorError("--resume needs --output, to see which transcripts are there.", path="--resume")
-        if len(files) > 1 and arguments.format in ("srt", "vtt", "tsv"):
+        if len(files) > 1 and arguments.format in _TIMED:
             raise StentorError(f"several files cannot share one {arguments.format} on standard output; "
                                "give a folder with -o.", path="--output")  # fmt: skip
         return [None] * len(files)
@@ -78,7 +111,7 @@ def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) 
 def _recogniser(arguments: argparse.Namespace) -> Recogniser:
     from stentor_asr.transcribe.choice import choose
 
-    return choose(arguments.run, arguments.model, language=arguments.language, device=arguments.device)
+    return choose(arguments.run, arguments.model, device=arguments.device)
 
 
 def _about(arguments: argparse.Namespace, provenance: dict[str, str]) -> dict[str, Any]:
@@ -88,7 +121,7 @@ def _about(arguments: argparse.Namespace, provenance: dict[str, str]) -> dict[st
     return {"model": str(arguments.run or arguments.model), "weights": provenance, "versions": versions}
 
 
-def _transcripts(paths: list[Path], recogniser: Recogniser, batch: int) -> Iterator[Transcript]:
+def _transcripts(paths: list[Path], recogniser: Recogniser, batch: int, request: Request) -> Iterator[Transcript]:
     from tqdm import tqdm
 
     from stentor_asr.transcribe.pipeline import transcribe
@@ -98,7 +131,7 @@ def _transcripts(paths: list[Path], recogniser: Recogniser, batch: int) -> Itera
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
     hidden, pause = not terminal and total < _LONG, 0.2 if terminal else 30.0
     with tqdm(total=round(total), desc="audio", disable=hidden, mininterval=pause, bar_format=form) as bar:
-        yield from transcribe(paths, recogniser, batch, bar.update)
+        yield from transcribe(paths, recogniser, batch, bar.update, request)
 
 
 def _duration(path: Path) -> float:
@@ -123,7 +156,13 @@ def _write(
     from stentor.data.atomic import replacing
     from stentor_asr.transcribe import outputs
 
-    content = outputs.render(arguments.format, transcript, about)
+    content = outputs.render(
+        arguments.format,
+        transcript,
+        about,
+        marked=arguments.mark_words,
+        timed=arguments.timestamps != "none",
+    )
     if target is not None:
         with replacing(target) as temporary:
             temporary.write_text(content, encoding="utf-8")

@@ -10,7 +10,7 @@ from stentor.data import audio
 from stentor.errors import StentorError
 from stentor_asr.transcribe.outputs import SUFFIXES
 
-_FILES = {*SUFFIXES.values(), *audio.SUFFIXES}
+_FILES = {*map(str.lower, SUFFIXES.values()), *audio.SUFFIXES}
 
 
 def found(given: Iterable[Path]) -> list[tuple[Path, Path]]:
