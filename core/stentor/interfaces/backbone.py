@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from stentor.errors import StentorError
 from stentor.interfaces.component import Component
 
 
@@ -22,6 +23,30 @@ class Cache(Protocol):
 
     def select(self, rows: Tensor) -> None:
         """Keep rows `rows` (int64 [B']), in that order; drops finished rows and reorders beams."""
+
+
+class Tail(nn.Module):
+    """A further layer of a backbone's kind, with a final norm of its own; it runs and is cached as the backbone is."""
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: Tensor,
+        *,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: Any | None = None,
+        packed: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Hidden states [B, T, dim]; arguments as for `Backbone.forward`."""
+
+    @abstractmethod
+    def new_cache(self, batch: int, capacity: int) -> Any:
+        """An empty `Cache` for `batch` rows of at most `capacity` positions."""
+
+    @abstractmethod
+    def copy(self, backbone: Any) -> None:
+        """Take over the weights that the last layer and the final norm of `backbone` have now."""
 
 
 class Backbone(Component, nn.Module):
@@ -87,3 +112,11 @@ class Backbone(Component, nn.Module):
     @abstractmethod
     def resize_vocabulary(self, size: int) -> None:
         """Grow embedding and projection to `size` ids; the old rows stay bit-identical."""
+
+    def tail(self) -> Tail:
+        """A new layer of this backbone's kind that begins with the weights of its last layer and its final norm.
+
+        Raises:
+            StentorError: when the backbone offers none.
+        """
+        raise StentorError(f"backbone {type(self).__name__} offers no copy of its last layer (method 'tail').")

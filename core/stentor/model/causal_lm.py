@@ -12,14 +12,15 @@ from torch.nn import functional
 from stentor.errors import StentorError
 from stentor.interfaces.backbone import Backbone
 from stentor.model import lm_config
-from stentor.model.cache import CacheShape, KeyValueCache
-from stentor.model.dropout import ResidualDropout
+from stentor.model.cached_decoder import CachedDecoder
+from stentor.model.fused import FusedDecoder
 from stentor.model.fused_copy import FusedCopy
 from stentor.model.lm_config import Architecture
+from stentor.model.tail import DecoderTail, add_dropout
 from stentor.model.weights import resolve
 
 
-class CausalLM(Backbone):
+class CausalLM(CachedDecoder, Backbone):
     """A causal language model of transformers, built from its shape or from pretrained weights.
 
     With a cache, outside training, and where nothing hooks into the layers, it runs on a fused copy of its weights
@@ -130,9 +131,7 @@ class CausalLM(Backbone):
             if self.head is not None:
                 self.head.weight.normal_(std=self.decoder.config.initializer_range)
         if self.dropout:
-            for layer in self.decoder.layers:
-                layer.self_attn.register_forward_hook(ResidualDropout(self.dropout))
-                layer.mlp.register_forward_hook(ResidualDropout(self.dropout))
+            add_dropout(self.decoder, self.dropout)
 
     def embed(self, ids: Tensor) -> Tensor:
         return self.decoder.embed_tokens(ids)
@@ -146,57 +145,11 @@ class CausalLM(Backbone):
         """float [vocabulary_size, dim], hidden states to logits."""
         return self.decoder.embed_tokens.weight if self.head is None else self.head.weight
 
-    def forward(
-        self,
-        inputs: Tensor,
-        *,
-        mask: Tensor | None = None,
-        positions: Tensor | None = None,
-        cache: KeyValueCache | None = None,
-        packed: Sequence[int] | None = None,
-    ) -> Tensor:
-        if cache is not None:
-            return self._step(inputs, mask, positions, cache)
-        if packed is not None:
-            if len(inputs) != 1 or sum(packed) != inputs.shape[1] or mask is not None:
-                raise ValueError(f"packed lengths {list(packed)} do not describe one unmasked row of {inputs.shape[1]}")
-            positions = torch.cat([torch.arange(n, device=inputs.device) for n in packed])[None]
-        inputs = functional.dropout(inputs, self.dropout, self.training)
-        mask = mask if mask is not None and mask.ndim == 3 else None
-        return self._run(inputs, mask, positions, packed=packed)
+    def _fused_decoder(self, inputs: Tensor, *, thorough: bool) -> FusedDecoder | None:
+        return self._fused.current(self, inputs, thorough=thorough)
 
-    def _run(self, inputs: Tensor, mask: Tensor | None, positions: Tensor | None, **options: Any) -> Tensor:
-        return self.decoder(
-            inputs_embeds=inputs,
-            attention_mask=None if mask is None else mask[:, None],
-            position_ids=positions,
-            use_cache=False,
-            **options,
-        ).last_hidden_state
-
-    @torch.no_grad()
-    def _step(self, inputs: Tensor, mask: Tensor | None, positions: Tensor | None, cache: KeyValueCache) -> Tensor:
-        width, padded = inputs.shape[1], mask is not None and mask.ndim == 2
-        counts = mask.sum(1).tolist() if padded and mask is not None else [width] * len(inputs)
-        cache.reserve(counts, width)
-        mask = None if padded else mask
-        fused = self._fused.current(self, inputs, thorough=cache.longest == 0)
-        if fused is not None:
-            hidden = fused.run(inputs, mask, positions, cache)
-        else:
-            if mask is None and cache.longest > 0 and not (cache.even and width == 1):
-                mask = cache.visible(width)
-            if positions is None:
-                positions = cache.next_positions(width)
-            hidden = self._run(inputs, mask, positions, past_key_values=cache)
-        cache.advance(counts)
-        return hidden
-
-    def new_cache(self, batch: int, capacity: int) -> KeyValueCache:
-        config, weight = self.decoder.config, self.decoder.embed_tokens.weight
-        head_dim = self.decoder.layers[0].self_attn.head_dim
-        shape = CacheShape(self.layers, config.num_key_value_heads, head_dim)
-        return KeyValueCache(shape, batch, capacity, dtype=weight.dtype, device=weight.device)
+    def tail(self) -> DecoderTail:
+        return DecoderTail(self.decoder, self.dropout)
 
     def decoder_layers(self) -> Sequence[nn.Module]:
         return list(self.decoder.layers)

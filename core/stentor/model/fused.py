@@ -57,7 +57,7 @@ class FusedDecoder:
         self.kv_heads: int = config.num_key_value_heads
         self.head_dim: int = decoder.layers[0].self_attn.head_dim
         self.eps: float = config.rms_norm_eps
-        self.layers = [_layer(layer) for layer in decoder.layers]
+        self.layers = [fused_layer(layer) for layer in decoder.layers]
         self.norm: Tensor = decoder.norm.weight.detach().clone()
         self.project = product(projection)
         self._rotary = decoder.rotary_emb
@@ -73,16 +73,20 @@ class FusedDecoder:
             cache: where keys and values go.
         """
         batch, time, dim = inputs.shape
-        cos, sin = self._rotation(time, positions, cache)
+        cos, sin = self.rotation(time, positions, cache)
         attention = CachedAttention(cache, self.heads, time, mask)
         x = inputs.reshape(batch * time, dim).clone()
         for index, layer in enumerate(self.layers):
-            queries, keys, values = self._projected(x, layer, cos, sin, batch)
-            cache.write(index, keys, values)
-            x += layer.out(attention.mix(index, queries, keys, values).reshape(batch * time, -1))
-            gate, up = layer.gate_up(torch.rms_norm(x, (dim,), layer.norms[1], self.eps)).chunk(2, -1)
-            x += layer.down(nn.functional.silu(gate, inplace=True).mul_(up))
+            self.step(x, layer, index, attention, cos, sin)
         return torch.rms_norm(x, (dim,), self.norm, self.eps).view(batch, time, dim)
+
+    def step(self, x: Tensor, layer: Layer, index: int, attention: CachedAttention, cos: Tensor, sin: Tensor) -> None:
+        """Add to `x` [B T, D] what `layer`, the cache's layer `index`, adds to it."""
+        queries, keys, values = self._projected(x, layer, cos, sin, len(attention.cache.held))
+        attention.cache.write(index, keys, values)
+        x += layer.out(attention.mix(index, queries, keys, values).reshape(len(x), -1))
+        gate, up = layer.gate_up(torch.rms_norm(x, x.shape[1:], layer.norms[1], self.eps)).chunk(2, -1)
+        x += layer.down(nn.functional.silu(gate, inplace=True).mul_(up))
 
     def _projected(
         self, x: Tensor, layer: Layer, cos: Tensor, sin: Tensor, batch: int
@@ -97,7 +101,7 @@ class FusedDecoder:
         turned = (turning * cos).addcmul_(turning.roll(self.head_dim // 2, -1), sin).transpose(1, 2)
         return turned[:, : self.heads], turned[:, self.heads :], values.transpose(1, 2)
 
-    def _rotation(self, time: int, positions: Tensor | None, cache: KeyValueCache) -> tuple[Tensor, Tensor]:
+    def rotation(self, time: int, positions: Tensor | None, cache: KeyValueCache) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines [B or 1, T, 1, d] of the new positions."""
         if positions is None and cache.even:
             start, end = cache.longest, cache.longest + time
@@ -118,7 +122,7 @@ class FusedDecoder:
         return self._cos, self._sin
 
 
-def _layer(layer: Any) -> Layer:
+def fused_layer(layer: Any) -> Layer:
     attention, feed_forward = layer.self_attn, layer.mlp
     projections = (attention.q_proj, attention.k_proj, attention.v_proj)
     biases = [bias.detach() for bias in (effective_bias(projection) for projection in projections) if bias is not None]

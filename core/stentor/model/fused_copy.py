@@ -45,11 +45,11 @@ class FusedCopy:
         if torch.is_autocast_enabled(inputs.device.type):
             return None
         if thorough:
-            switches = _switches(backbone)
-            if switches is None:
+            found = switches(backbone)
+            if found is None:
                 self._decoder = None
-            elif switches != self._switches or self._decoder is None or not self._fresh():
-                self._switches = switches
+            elif found != self._switches or self._decoder is None or not self._fresh():
+                self._switches = found
                 self._make(backbone)
         elif self._decoder is not None and not self._fresh():
             self._make(backbone)
@@ -59,24 +59,24 @@ class FusedCopy:
         """The fused decoder if there is one with the present projection; never makes one."""
         if self._decoder is None or backbone.training or torch.is_autocast_enabled(hidden.device.type):
             return None
-        return self._decoder if _marks([backbone.projection]) == self._projection else None
+        return self._decoder if marks([backbone.projection]) == self._projection else None
 
     def _make(self, backbone: Any) -> None:
         self._tensors = list(backbone.parameters())
-        self._marks = _marks(self._tensors)
-        self._projection = _marks([backbone.projection])
+        self._marks = marks(self._tensors)
+        self._projection = marks([backbone.projection])
         self._decoder = FusedDecoder(backbone.decoder, backbone.projection)
 
     def _fresh(self) -> bool:
-        return _marks(self._tensors) == self._marks
+        return marks(self._tensors) == self._marks
 
 
-def _marks(tensors: list[Tensor]) -> list[Any]:
+def marks(tensors: list[Tensor]) -> list[Any]:
     """Changes whenever one of the tensors is written to in place or given other memory."""
     return [*map(Tensor.data_ptr, tensors), *map(_version, tensors)]
 
 
-def _switches(backbone: Any) -> list[Any] | None:
+def switches(backbone: Any) -> list[Any] | None:
     """What decides about the fused form besides weights, or None where it would not do the same."""
     config = backbone.decoder.config
     if config.model_type not in ARCHITECTURES or config.hidden_act != "silu":

@@ -1,0 +1,1 @@
+"""Drafters that the core brings."""
