@@ -82,7 +82,7 @@ class DecoderContract(ComponentContract):
         self.demand(before == after, f"other padding changes {before} to {after}.")
 
     def test_readings_in_order(self) -> None:
-        """Scores fall, no ids come twice, tokens have frames in order and probabilities; the first is what search gives."""
+        """Scores fall, no ids come twice, tokens have frames and probabilities, and the first is what search gives."""
         decoder = self.searching()
         log_probs, lengths = self.log_probs([[1, 2, 0, 2, 3], [4, 4], [5, 0, 5]], sure=1.0)
         found, due = decoder.hypotheses(log_probs, lengths, best=5), decoder.search(log_probs, lengths)
