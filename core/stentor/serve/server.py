@@ -6,8 +6,10 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Mapping
-from types import ModuleType
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from stentor.errors import StentorError
 from stentor.extras import require
@@ -16,7 +18,6 @@ from stentor.serve.capability import Capability
 from stentor.serve.settings import Model, ServeSettings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_EXTRA = "serve"
 _KEEP_ALIVE = 15
 
 
@@ -27,15 +28,39 @@ def serve(model: Model, settings: ServeSettings) -> None:
         StentorError: when the extra is not installed, the model cannot be served or the address not be had.
     """
     settings.check()
-    uvicorn, _, _ = (require(name, _EXTRA) for name in ("uvicorn", "starlette", "python_multipart"))
+    _require()
     _log_to_stderr()
     with _listening(settings) as listener:
         capabilities = opened(model, settings)
-        from stentor.serve.app import build
-
-        app = build(capabilities, settings)
         _announce(capabilities, settings, listener.getsockname()[1])
-        _run(uvicorn, app, settings, listener)
+        server = _server(capabilities, settings)
+        # uvicorn raises the signal again once it has stopped; by then it has been answered
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            server.run(sockets=[listener])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def running(capabilities: Mapping[str, Capability], settings: ServeSettings) -> Iterator[str]:
+    """A server in a thread of this process, for tests and notebooks; gives its address, e.g. ``http://127.0.0.1:4711``.
+
+    Raises:
+        StentorError: when the extra is not installed or the address not to be had.
+    """
+    settings.check()
+    _require()
+    with _listening(settings) as listener:
+        server = _server(capabilities, settings)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+        thread.start()
+        try:
+            yield f"http://{_host(settings)}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def opened(model: Model, settings: ServeSettings) -> dict[str, Capability]:
@@ -69,14 +94,21 @@ def _announce(capabilities: Mapping[str, Capability], settings: ServeSettings, p
     if settings.host not in LOOPBACK and not settings.key:
         print("stentor: anybody who reaches this address may use the server; STENTOR_API_KEY asks for a key.",
               file=sys.stderr)  # fmt: skip
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     models = ", ".join(dict.fromkeys(each.model for each in capabilities.values()))
-    print(f"Serving {models} ({', '.join(capabilities)}) at http://{host}:{port}/v1", flush=True)
+    print(f"Serving {models} ({', '.join(capabilities)}) at http://{_host(settings)}:{port}/v1", flush=True)
 
 
-def _run(uvicorn: ModuleType, app: object, settings: ServeSettings, listener: socket.socket) -> None:
+def _host(settings: ServeSettings) -> str:
+    return f"[{settings.host}]" if ":" in settings.host else settings.host
+
+
+def _server(capabilities: Mapping[str, Capability], settings: ServeSettings) -> Any:
+    import uvicorn
+
+    from stentor.serve.app import build
+
     config = uvicorn.Config(
-        app,
+        build(capabilities, settings),
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -86,13 +118,12 @@ def _run(uvicorn: ModuleType, app: object, settings: ServeSettings, listener: so
         proxy_headers=False,
         ws="none",
     )
-    # uvicorn raises the signal again once it has stopped; by then it has been answered
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return uvicorn.Server(config)
+
+
+def _require() -> None:
+    for name in ("uvicorn", "starlette", "python_multipart"):
+        require(name, "serve")
 
 
 def _log_to_stderr() -> None:

@@ -31,36 +31,26 @@ class Upload:
     fields: tuple[tuple[str, str], ...]
 
 
-class Uploads:
-    """A folder of its own for files that are uploaded; `close` removes it."""
+@asynccontextmanager
+async def received(request: Request, field: str = "file") -> AsyncIterator[Upload]:
+    """Read the form of `request`; its file is on disk inside the block, in a folder of its own.
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="stentor-serve-"))
-
-    @asynccontextmanager
-    async def receive(self, request: Request, field: str = "file") -> AsyncIterator[Upload]:
-        """Read the form of `request`; its file is on disk inside the block.
-
-        Raises:
-            Refusal: when the form is not one with exactly one file, called `field`.
-        """
-        place = Path(tempfile.mkdtemp(dir=self.folder))
-        try:
-            async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=_FIELD_BYTES) as form:
-                file = form.get(field)
-                if not isinstance(file, UploadFile):
-                    raise Refusal(f"the form has no file '{field}'; send multipart/form-data with one.", path=field,
-                                  code="missing_file")  # fmt: skip
-                path = place / (_ODD.sub("-", Path(file.filename or "").name)[-80:].lstrip(".-") or "upload")
-                await asyncio.to_thread(_write, file, path)
-                fields = tuple((key, value) for key, value in form.multi_items() if isinstance(value, str))
-            yield Upload(path, fields)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-
-    def close(self) -> None:
-        """Remove the folder and what is left in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    Raises:
+        Refusal: when the form is not one with exactly one file, called `field`.
+    """
+    place = Path(tempfile.mkdtemp(prefix="stentor-upload-"))
+    try:
+        async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=_FIELD_BYTES) as form:
+            file = form.get(field)
+            if not isinstance(file, UploadFile):
+                raise Refusal(f"the form has no file '{field}'; send multipart/form-data with one.", path=field,
+                              code="missing_file")  # fmt: skip
+            path = place / (_ODD.sub("-", Path(file.filename or "").name)[-80:].lstrip(".-") or "upload")
+            await asyncio.to_thread(_write, file, path)
+            fields = tuple((key, value) for key, value in form.multi_items() if isinstance(value, str))
+        yield Upload(path, fields)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _write(file: UploadFile, path: Path) -> None:

@@ -17,7 +17,7 @@ from stentor.errors import StentorError
 from stentor.serve.capability import Capability
 from stentor.serve.refusals import Refusal
 from stentor.serve.settings import Model, ServeSettings
-from stentor.serve.uploads import Upload, Uploads, check_audio
+from stentor.serve.uploads import Upload, check_audio, received
 from stentor_asr.serve import answers, form
 from stentor_asr.serve.shared import Abandoned, SharedRecogniser, batcher_of
 from stentor_asr.transcribe.choice import DEFAULT, choose
@@ -40,7 +40,6 @@ class Transcription(Capability):
 
     def __init__(self, recogniser: Recogniser, name: str, settings: ServeSettings) -> None:
         self._recogniser, self._name, self._settings = recogniser, name, settings
-        self._uploads = Uploads()
         self._batcher = batcher_of(recogniser, settings.batch, settings.gather_ms / 1000)
         self._threads = ThreadPoolExecutor(settings.queue, thread_name_prefix="transcribe")
 
@@ -69,11 +68,10 @@ class Transcription(Capability):
     def close(self) -> None:
         self._threads.shutdown()
         self._batcher.close()
-        self._uploads.close()
 
     async def _transcribe(self, request: Request) -> Response:
         async with AsyncExitStack() as stack:
-            upload = await stack.enter_async_context(self._uploads.receive(request))
+            upload = await stack.enter_async_context(received(request))
             asked = form.read(upload.fields, self._name)
             self._refuse(asked)
             await self._in_thread(_checked, upload, self._settings.max_seconds)
