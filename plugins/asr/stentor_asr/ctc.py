@@ -71,6 +71,11 @@ class CTCTask(Task):
     def sample_rate(self) -> int:
         return self.encoder.sample_rate
 
+    @property
+    def frame_rate(self) -> float:
+        """Of `posteriors` (Hz)."""
+        return self.encoder.frame_rate
+
     def cached_encoder(self) -> nn.Module | None:
         """The encoder if it is frozen, else the part of it that has no weights: its features."""
         if not any(parameter.requires_grad for parameter in self.encoder.parameters()):
@@ -81,7 +86,7 @@ class CTCTask(Task):
         return {"text": dict(self.text.state())}
 
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
-        log_probs, lengths = self._log_probs(batch)
+        log_probs, lengths = self.posteriors(batch)
         ids = [[i + 1 for i in self.text.encode(text)] for text in batch["texts"]]
         targets = torch.tensor([i for row in ids for i in row], dtype=torch.int64, device=log_probs.device)
         counts = torch.tensor([len(row) for row in ids])
@@ -94,12 +99,12 @@ class CTCTask(Task):
 
     @torch.inference_mode()
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
-        found = self.decoder.search(*self._log_probs(batch))
+        found = self.decoder.search(*self.posteriors(batch))
         return [self.text.decode([i - 1 for i in row]) for row in found]
 
     @torch.inference_mode()
     def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]]:
-        rows = zip(*self._log_probs(batch), outputs, strict=True)
+        rows = zip(*self.posteriors(batch), outputs, strict=True)
         return [self._times(row[: int(length)], output) for row, length, output in rows]
 
     def _times(self, log_probs: Tensor, output: str) -> list[tuple[str, float, float]]:
@@ -108,8 +113,8 @@ class CTCTask(Task):
         pairs = zip(ids, path, strict=False)
         return [(self.text.decode([i]), first / rate, (last + 1) / rate) for i, (first, last) in pairs]
 
-    def _log_probs(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-        """Log-probabilities float32 [B, T, size + 1] and valid frames [B]."""
+    def posteriors(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """Log-probabilities float32 [B, T, size + 1], 0 the blank and text ids one higher, and valid frames [B]."""
         if "frames" not in batch:
             frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
         elif self.cached_encoder() is self.encoder:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from stentor.data.augment.spec import SpecAugment
 from stentor.decode.engine import generate
 from stentor.decode.settings import GenerationSettings
-from stentor.errors import Problem
+from stentor.errors import Problem, StentorError
 from stentor.interfaces.adapter import Adapter
 from stentor.interfaces.backbone import Backbone
 from stentor.interfaces.encoder import Encoder
@@ -119,6 +119,11 @@ class SpeechLMTask(Task):
     def sample_rate(self) -> int:
         return self.encoder.sample_rate
 
+    @property
+    def frame_rate(self) -> float:
+        """Of `posteriors` (Hz)."""
+        return self.rate
+
     def cached_encoder(self) -> nn.Module | None:
         trained = any(parameter.requires_grad for parameter in self.encoder.parameters())
         return None if trained else self.encoder
@@ -160,10 +165,21 @@ class SpeechLMTask(Task):
         if self.ctc is None:
             return None
         with torch.inference_mode():
-            heard, lengths = self._hear(batch)
-            log_probs = self.ctc(heard).log_softmax(-1)
+            log_probs, lengths = self.posteriors(batch)
         rows = zip(log_probs, lengths.tolist(), outputs, strict=True)
         return [self._times(row[:n], output) for row, n, output in rows]
+
+    def posteriors(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """Log-probabilities float32 [B, T, size + 1] of the CTC head, 0 the blank and text ids one higher, and valid
+        frames [B].
+
+        Raises:
+            StentorError: when it has no CTC head.
+        """
+        if self.ctc is None:
+            raise StentorError("this run has no CTC head; it was trained with 'ctc_weight: 0'.", path="task.ctc_weight")
+        heard, lengths = self._hear(batch)
+        return self.ctc(heard).float().log_softmax(-1), lengths
 
     def _times(self, log_probs: Tensor, output: str) -> list[tuple[str, float, float]]:
         ids = self.text.encode(output)
