@@ -12,9 +12,11 @@ import numpy as np
 
 from stentor.data import audio
 from stentor.errors import StentorError
+from stentor.interfaces.vad import VAD
 from stentor_asr.align.words import fit
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
-from stentor_asr.transcribe.windows import Window, cut, is_silent
+from stentor_asr.transcribe.seams import stitched
+from stentor_asr.transcribe.windows import Window, cut, cut_speech, is_silent
 
 _SHORTEST = 0.02
 
@@ -51,12 +53,24 @@ class _Job:
     waiting: int = 0
     read: bool = False
     heard: list[tuple[float, Heard]] = field(default_factory=list)
+    seam: list[Segment] = field(default_factory=list)
+
+    def add(self, window: Window, heard: Heard) -> Iterator[Segment]:
+        """Take what was heard in the next window; give the segments that no later window can change."""
+        self.waiting -= 1
+        found = [moved(one, window.start) for one in heard.segments]
+        if window.overlap:
+            found = stitched(self.seam, found, window.start, window.start + window.overlap)
+        self.seam = found if window.goes_on else []
+        final = [] if window.goes_on else found
+        self.heard.append((window.start, replace(heard, segments=tuple(final))))
+        yield from final
 
     def finish(self) -> Transcript:
         transcript = self.transcript
         found = []
         for start, heard in sorted(self.heard, key=lambda pair: pair[0]):
-            found += [moved(one, start) for one in heard.segments]
+            found += heard.segments
             transcript.warnings += [f"at {start:.1f} s: {warning}" for warning in heard.warnings]
             transcript.language = transcript.language or heard.language
         transcript.segments = in_order(found)
@@ -71,7 +85,9 @@ def transcribe(
     batch: int = 8,
     advance: Callable[[float], None] = lambda _: None,
     request: Request = PLAIN,
+    *,
     told: Callable[[Transcript, Segment], None] = lambda *_: None,
+    vad: VAD | None = None,
 ) -> Iterator[Transcript]:
     """Transcribe files, each given out as soon as it and all before it are done.
 
@@ -82,17 +98,22 @@ def transcribe(
         advance: told how many seconds of audio have been dealt with.
         request: what is asked of the recogniser.
         told: told every segment of a transcript in order, as soon as its text is final.
+        vad: with its weights loaded; windows are the stretches of speech that it finds. None: all is heard, cut at
+            quiet points.
 
     Raises:
         StentorError: when the request asks what the recogniser cannot do.
     """
     recogniser.refuse(request)
+    if vad is not None:
+        check_rates(recogniser, vad)
     jobs: deque[_Job] = deque()
     pending: list[tuple[_Job, Window]] = []
     for path in paths:
         jobs.append(_Job(Transcript(path)))
-        for window in _windows(jobs[-1], recogniser):
-            if is_silent(window.samples, recogniser.sample_rate):
+        for window in _windows(jobs[-1], recogniser, vad):
+            seam = window.goes_on or window.overlap
+            if is_silent(window.samples, recogniser.sample_rate) and not seam:
                 advance(len(window.samples) / recogniser.sample_rate)
                 continue
             jobs[-1].waiting += 1
@@ -124,12 +145,18 @@ def moved(segment: Segment, seconds: float) -> Segment:
     return replace(segment, start=segment.start + seconds, end=segment.end + seconds, words=words)
 
 
-def _windows(job: _Job, recogniser: Recogniser) -> Iterator[Window]:
+def check_rates(recogniser: Recogniser, vad: VAD) -> None:
+    """Refuse a detector that hears at another sample rate than the recogniser."""
+    if vad.sample_rate != recogniser.sample_rate:
+        raise StentorError(f"the voice activity detector hears at {vad.sample_rate} Hz, the recogniser at "
+                           f"{recogniser.sample_rate} Hz.", path="vad")  # fmt: skip
+
+
+def _windows(job: _Job, recogniser: Recogniser, vad: VAD | None) -> Iterator[Window]:
     transcript, rate, longest = job.transcript, recogniser.sample_rate, recogniser.window_seconds
     try:
-        for window in cut(_blocks(transcript, rate, longest), rate, longest):
-            transcript.duration = window.start + len(window.samples) / rate
-            yield window
+        blocks = _blocks(transcript, rate, longest)
+        yield from cut(blocks, rate, longest) if vad is None else cut_speech(blocks, rate, longest, vad)
     except StentorError as error:
         transcript.failure = error.problems[0].message
     job.read = True
@@ -145,6 +172,7 @@ def _blocks(transcript: Transcript, rate: int, seconds: float) -> Iterator[np.nd
         transcript.warnings += [str(warning.message) for warning in caught]
         if block is None:
             return
+        transcript.duration += len(block) / rate
         yield block
 
 
@@ -159,10 +187,8 @@ def _hear(
         return
     heard = recogniser.recognise([window.samples for _, window in pending], request)
     for (job, window), result in zip(pending, heard, strict=True):
-        job.heard.append((window.start, result))
-        job.waiting -= 1
-        for segment in result.segments:
-            told(job.transcript, moved(segment, window.start))
+        for segment in job.add(window, result):
+            told(job.transcript, segment)
         advance(len(window.samples) / recogniser.sample_rate)
     pending.clear()
 

@@ -1,4 +1,4 @@
-"""Cuts audio of any length into windows at quiet points."""
+"""Cuts audio of any length into windows: at quiet points, or into stretches of speech."""
 
 from __future__ import annotations
 
@@ -7,18 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stentor.interfaces.vad import VAD
+from stentor.vad.endpoint import Endpoint, Endpointer, EndpointSettings
+
 SILENCE_DB = -60.0
 """A window whose loudest 20 ms are below this level (dB of full scale) is silent."""
 _FRAME_SECONDS = 0.02
 _SMOOTHING_FRAMES = 10
+_OVERLAP = 2.0
+"""How much of a window that ends inside speech is heard again in the next (s)."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of audio: its beginning in the file (s) and mono float32 samples [N]."""
+    """A stretch of audio.
+
+    Attributes:
+        start: in the file (s).
+        samples: mono float32 [N].
+        overlap: its beginning that the window before holds too (s).
+        goes_on: whether the next window overlaps it.
+    """
 
     start: float
     samples: np.ndarray
+    overlap: float = 0.0
+    goes_on: bool = False
 
 
 def cut(blocks: Iterable[np.ndarray], sample_rate: int, longest: float) -> Iterator[Window]:
@@ -42,6 +56,64 @@ def cut(blocks: Iterable[np.ndarray], sample_rate: int, longest: float) -> Itera
             held, start = held[at:], start + at
     if len(held):
         yield Window(start / sample_rate, held)
+
+
+def cut_speech(blocks: Iterable[np.ndarray], sample_rate: int, longest: float, vad: VAD) -> Iterator[Window]:
+    """Join blocks and cut them into the stretches of speech that `vad` finds, of at most `longest` seconds.
+
+    Where a stretch has to be cut inside speech, the next window repeats the last two seconds, so that the word at the
+    seam is whole in one of the two. At most one window and one block are held.
+
+    Args:
+        blocks: mono float32 [N] each, in order.
+        sample_rate: (Hz), the detector's own.
+        longest: (s).
+        vad: with its weights loaded.
+    """
+    overlap = min(_OVERLAP, longest / 4)
+    endpointer = Endpointer(vad.frame_seconds, EndpointSettings(longest=longest - overlap))
+    state, cutter = vad.initial_state(1), _Cutter(vad.frame_samples, sample_rate, round(overlap * sample_rate))
+    for block in blocks:
+        cutter.hold(block)
+        probabilities, state = vad.step(block[None], state)
+        for probability in probabilities[0].tolist():
+            over = endpointer.step(probability)
+            if over is not None:
+                yield cutter.window(over)
+        cutter.forget(endpointer.earliest)
+    over = endpointer.flush()
+    if over is not None:
+        yield cutter.window(over, last=endpointer.heard == endpointer.at)
+
+
+class _Cutter:
+    """Holds the samples that windows to come may need.
+
+    Args:
+        frame: samples in a frame of the detector.
+        rate: (Hz).
+        overlap: of windows that follow one another inside speech (samples).
+    """
+
+    def __init__(self, frame: int, rate: int, overlap: int) -> None:
+        self.frame, self.rate, self.overlap = frame, rate, overlap
+        self._held, self._start, self._repeat = np.zeros(0, np.float32), 0, 0
+
+    def hold(self, block: np.ndarray) -> None:
+        self._held = np.concatenate([self._held, block])
+
+    def window(self, over: Endpoint, last: bool = False) -> Window:
+        """The window of an end point; `last`: what follows the last whole frame belongs to it."""
+        begin, end = over.begin * self.frame - self._repeat, over.end * self.frame
+        goes_on = over.reason == "length"
+        samples = self._held[begin - self._start : None if last else end - self._start]
+        repeated, self._repeat = self._repeat, min(self.overlap, end - begin) if goes_on else 0
+        return Window(begin / self.rate, samples, repeated / self.rate, goes_on)
+
+    def forget(self, frame: int) -> None:
+        """Drop what lies before `frame` and is not to be repeated."""
+        keep = max(self._start, frame * self.frame - self.overlap)
+        self._held, self._start = self._held[keep - self._start :], keep
 
 
 def is_silent(samples: np.ndarray, sample_rate: int) -> bool:

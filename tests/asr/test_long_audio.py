@@ -1,0 +1,161 @@
+"""Long audio by voice activity: windows of speech, and seams at which no word is doubled or lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stentor.data import audio
+from stentor.errors import StentorError
+from stentor.interfaces.vad import VAD
+from stentor_asr.transcribe.pipeline import transcribe
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Segment, Word
+from stentor_asr.transcribe.seams import stitched
+from stentor_asr.transcribe.windows import _Cutter, cut_speech
+
+RATE = 2000
+WORD, GAP = 600, 100  # samples of a word, and of the soft sound after it
+
+
+class Level(VAD):
+    """Speech is what is loud; a frame of 50 ms."""
+
+    sample_rate, frame_seconds = RATE, 0.05
+
+    def begin(self, batch):
+        return None
+
+    def judge(self, frames, inner):
+        return (np.abs(frames).max(axis=2) > 0.005).astype(np.float32), inner
+
+
+class Reader(Recogniser):
+    """Reads numbers that were written into the samples: word n is 600 samples of n / 10000, then 100 of 0.006.
+
+    A word of which less than 80 % is in the window is heard as ``uh``, one of less than 20 % not at all.
+    """
+
+    sample_rate, window_seconds = RATE, 12.0
+    timed = True
+
+    def recognise(self, windows, request=PLAIN):
+        assert all(len(window) <= self.window_seconds * RATE for window in windows)
+        return [Heard(tuple(self._segments(window))) for window in windows]
+
+    def _segments(self, window):
+        spoken = np.round(window * 10_000).astype(int)
+        words, at = [], 0
+        while at < len(spoken):
+            end = at + int((np.append(spoken[at:], -1) != spoken[at]).argmax())
+            if spoken[at] > 100 and end - at >= 0.2 * WORD:
+                text = str(spoken[at]) if end - at >= 0.8 * WORD else "uh"
+                words.append(Word(at / RATE, end / RATE, text))
+            at = end
+        if words:
+            text = " ".join(word.text for word in words)
+            yield Segment(words[0].start, words[-1].end, text, words=tuple(words) if self.timed else ())
+
+
+class Untimed(Reader):
+    timed = False
+
+
+def spoken(numbers: list[int], pauses: dict[int, int]) -> np.ndarray:
+    """Samples of words; `pauses`: after how many words how many ms of silence follow."""
+    parts = [np.zeros(RATE, np.float32)]
+    for index, number in enumerate(numbers):
+        parts += [np.full(WORD, number / 10_000, np.float32), np.full(GAP, 0.006, np.float32)]
+        parts.append(np.zeros(2 * pauses.get(index, 0), np.float32))
+    return np.concatenate([*parts, np.zeros(RATE, np.float32)])
+
+
+@pytest.mark.parametrize("reader", [Reader, Untimed])
+def test_no_word_is_doubled_or_lost_in_long_speech(reader, tmp_path: Path) -> None:
+    """Four minutes: stretches with pauses, and one of nearly two minutes without any."""
+    numbers = list(range(1000, 1600))
+    path = tmp_path / "long.wav"
+    pauses = dict.fromkeys(range(7, 250, 13), 900) | dict.fromkeys(range(590, 600, 4), 5000)
+    samples = spoken(numbers, pauses)
+    audio.write(path, samples, RATE)
+    told: list[str] = []
+    (found,) = transcribe([path], reader(), 3, told=lambda _, segment: told.append(segment.text), vad=Level())
+    assert found.text.split() == [str(number) for number in numbers]
+    assert " ".join(told) == found.text
+    assert found.duration == pytest.approx(len(samples) / RATE)
+    times = [time for segment in found.segments for time in (segment.start, segment.end)]
+    assert times == sorted(times)
+
+
+def test_repeated_words_at_the_seam_are_kept_as_often_as_they_were_said(tmp_path: Path) -> None:
+    numbers = [2000 + index // 4 for index in range(120)]
+    path = tmp_path / "repeated.wav"
+    audio.write(path, spoken(numbers, {}), RATE)
+    (found,) = transcribe([path], Reader(), vad=Level())
+    assert found.text.split() == [str(number) for number in numbers]
+
+
+def test_windows_hold_the_speech_and_not_the_silence() -> None:
+    samples = spoken(list(range(1000, 1010)), {4: 3000})
+    windows = list(cut_speech([samples], RATE, 12.0, Level()))
+    assert [round(window.start, 2) for window in windows] == [0.8, 5.55]
+    assert sum(len(window.samples) for window in windows) < len(samples) - 3 * RATE
+    assert not any(window.overlap or window.goes_on for window in windows)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=8))
+def test_windows_do_not_depend_on_blocks(sizes: list[int]) -> None:
+    samples = spoken(list(range(1000, 1070)), {20: 700, 25: 2000})
+    edges = np.cumsum(np.resize(sizes, -(-len(samples) // min(sizes))))
+    blocks = np.split(samples, edges[edges < len(samples)])
+    whole, cut = (list(cut_speech(parts, RATE, 8.0, Level())) for parts in ([samples], blocks))
+    assert [(one.start, one.overlap, one.goes_on) for one in whole] == [(o.start, o.overlap, o.goes_on) for o in cut]
+    assert all(np.array_equal(one.samples, other.samples) for one, other in zip(whole, cut, strict=True))
+    assert all(len(one.samples) <= 8.0 * RATE for one in whole)
+
+
+def test_little_is_held_of_a_long_silence() -> None:
+    cutter, frame = _Cutter(100, RATE, 2 * RATE), 0
+    for _ in range(200):
+        cutter.hold(np.zeros(4000, np.float32))
+        frame += 40
+        cutter.forget(frame - 5)
+        assert len(cutter._held) <= 4000 + 2 * RATE + 500
+
+
+def segment(text: str, start: float, end: float) -> Segment:
+    return Segment(start, end, text)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("one two three fo", "ree four five", "one two three fo five"),  # nothing alike: the middle decides
+        ("one two three", "Three, four", "one two three four"),
+        ("one two three fo", "three four five", "one two three four five"),
+        ("one two", "", "one two"),
+        ("", "one two", "one two"),
+        ("no no no no", "no no yes", "no no no no yes"),
+    ],
+)
+def test_seams_by_hand(left: str, right: str, expected: str) -> None:
+    """The left window lies at 0 to 4 s, the right one at 2 to 5 s."""
+    before = [segment(left, 0.0, 4.0)] if left else []
+    after = [segment(right, 2.0, 5.0)] if right else []
+    found = " ".join(one.text for one in stitched(before, after, 2.0, 4.0))
+    if expected == "one two three fo five":
+        assert found.startswith("one two") and found.endswith("five") and len(found.split()) <= 5
+    else:
+        assert found.lower().replace(",", "") == expected
+
+
+def test_a_detector_for_another_rate_is_refused(tmp_path: Path) -> None:
+    class Slow(Level):
+        sample_rate = 8000
+
+    with pytest.raises(StentorError, match="8000 Hz"):
+        list(transcribe([tmp_path], Reader(), vad=Slow()))
