@@ -24,12 +24,15 @@ class Asterisk(Corpus):
         source: root that holds the unpacked package, ``/`` where it is installed; None fetches it.
         workspace: where to fetch it to.
         transcripts: Asterisk's ``core-sounds-en.txt``: lines ``name: text``, comments after ``;``.
+        split: what the prompts are for; ``all`` lets ``--split`` set some of them apart from training.
     """
 
     needs_source = False
 
-    def __init__(self, source: Path | None, workspace: Path, *, transcripts: str | None = None) -> None:
-        self._source, self._workspace, self._transcripts = source, Path(workspace), transcripts
+    def __init__(
+        self, source: Path | None, workspace: Path, *, transcripts: str | None = None, split: str = "test"
+    ) -> None:
+        self._source, self._workspace, self._transcripts, self._split = source, Path(workspace), transcripts, split
 
     def items(self) -> Iterator[Item | Rejected]:
         texts = None if self._transcripts is None else read_transcripts(Path(self._transcripts))
@@ -41,7 +44,7 @@ class Asterisk(Corpus):
             if texts is not None and name not in texts:
                 yield Rejected(name, f"no line '{name}: ...' in {self._transcripts}")
                 continue
-            yield Item(name.replace("/", "-"), audio, texts[name] if texts else None, "allison", "en", "test",
+            yield Item(name.replace("/", "-"), audio, texts[name] if texts else None, "allison", "en", self._split,
                        custom={"licence": _LICENCE})  # fmt: skip
 
 
