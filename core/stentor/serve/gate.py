@@ -45,6 +45,7 @@ class Gate:
         headers = Headers(scope=scope)
         answer = _Answer(send, _identity(headers))
         body = Body(receive, self.settings, headers.get("content-length", ""))
+        scope.setdefault("state", {})["request_id"] = answer.identity
         scope["app"] = self  # Starlette's router raises what it refuses where there is an app, else it answers itself
         try:
             await self._pass(scope, headers, body, answer)
@@ -54,10 +55,8 @@ class Gate:
             await self._refuse(scope, Refusal.of(error), headers, body, answer)
         except HTTPException as error:
             await self._refuse(scope, self._in_our_words(scope, error), headers, body, answer)
-        except Exception:  # whatever a capability raises is answered, logged, and survived
-            log.exception("%s failed", answer.identity)
-            told = f"the server failed on this request; its log has the cause under {answer.identity}."
-            await self._refuse(scope, Refusal(told, status=500, code="internal_error"), headers, body, answer)
+        except Exception as cause:  # whatever a capability raises is answered, logged, and survived
+            await self._refuse(scope, failure(cause, answer.identity), headers, body, answer)
         finally:
             answer.log(scope)
 
@@ -108,6 +107,15 @@ class _Answer:
     def log(self, scope: Any) -> None:
         seconds = time.monotonic() - self._begun
         log.info("%s %s %s %d %.3f s", self.identity, scope["method"], scope["path"], self.status, seconds)
+
+
+def failure(cause: Exception, identity: str) -> Refusal:
+    """What a client is told of `cause`: bad input in its own words; of all else only where the log has it."""
+    if isinstance(cause, StentorError):
+        return Refusal.of(cause)
+    log.error("%s failed", identity, exc_info=cause)
+    told = f"the server failed on this request; its log has the cause under {identity}."
+    return Refusal(told, status=500, code="internal_error")
 
 
 def _identity(headers: Headers) -> str:

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from stentor.errors import StentorError
 from stentor.serve.capability import Capability
+from stentor.serve.gate import failure
 from stentor.serve.refusals import Refusal
 from stentor.serve.settings import Model, ServeSettings
 from stentor.serve.uploads import Upload, check_audio, received
@@ -77,7 +78,7 @@ class Transcription(Capability):
             await self._in_thread(_checked, upload, self._settings.max_seconds)
             shared = SharedRecogniser(self._recogniser, self._batcher)
             if asked.stream:
-                events = self._events(shared, upload.path, asked)
+                events = self._events(shared, upload.path, asked, request.state.request_id)
                 return _Events(events, stack.pop_all(), shared)
             work = self._in_thread(self._run, shared, upload.path, asked, lambda *_: None)
             transcript = await _while_listening(request, work, shared.abandon)
@@ -99,22 +100,29 @@ class Transcription(Capability):
             raise Refusal(transcript.failure, path="file", code="invalid_audio")
         return transcript
 
-    async def _events(self, shared: SharedRecogniser, path: Path, asked: form.Asked) -> AsyncIterator[bytes]:
+    async def _events(
+        self, shared: SharedRecogniser, path: Path, asked: form.Asked, identity: str
+    ) -> AsyncIterator[bytes]:
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
         def told(_: Transcript, segment: Segment) -> None:
             loop.call_soon_threadsafe(queue.put_nowait, segment.text)
 
         work = asyncio.ensure_future(self._in_thread(self._run, shared, path, asked, told))
-        work.add_done_callback(lambda _: queue.put_nowait(None))
+
+        def ended(_: asyncio.Future[Transcript]) -> None:
+            _seen(work)
+            queue.put_nowait(None)
+
+        work.add_done_callback(ended)
         gap = ""
         while (text := await queue.get()) is not None:
             yield answers.delta(gap + text)
             gap = " "
         try:
             yield answers.done(await work)
-        except StentorError as error:
-            yield answers.failed(Refusal.of(error).body(""))
+        except Exception as cause:  # it is too late for a status: the client is told in an event
+            yield answers.failed(failure(cause, identity).body(identity))
 
     def _in_thread(self, function: Callable[..., _Result], *arguments: Any) -> Awaitable[_Result]:
         return asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -152,6 +160,7 @@ async def _while_listening(request: Request, work: Awaitable[Transcript], abando
         ClientDisconnect: when it does.
     """
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    working.add_done_callback(_seen)
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -164,6 +173,12 @@ async def _while_listening(request: Request, work: Awaitable[Transcript], abando
         leaving.cancel()
         if not working.done():
             abandon()
+
+
+def _seen(work: asyncio.Future[Transcript]) -> None:
+    """Look at a failure that nobody may be left to look at; asyncio would complain of it."""
+    if not work.cancelled():
+        work.exception()
 
 
 async def _left(request: Request) -> None:
