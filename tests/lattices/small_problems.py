@@ -19,11 +19,11 @@ def collapse(path):
 
 def every_reading(log_probs):
     """Token sequence -> log of its summed probability and of its best path's, over all paths of one utterance."""
-    totals, bests = defaultdict(lambda: -math.inf), defaultdict(lambda: -math.inf)
+    totals, bests = defaultdict(float), defaultdict(lambda: -math.inf)
     rows = log_probs.double().tolist()
     for path in product(range(log_probs.shape[1]), repeat=len(rows)):
         score = sum(row[i] for row, i in zip(rows, path))
         key = collapse(path)
-        totals[key] = torch.logaddexp(torch.tensor(totals[key]).double(), torch.tensor(score).double()).item()
+        totals[key] += math.exp(score)
         bests[key] = max(bests[key], score)
-    return totals, bests
+    return {said: math.log(total) for said, total in totals.items()}, dict(bests)

@@ -50,7 +50,7 @@ def test_ctc_totals_are_those_of_all_paths(seed):
     log_probs, lengths = posteriors([5, 4], 4, seed)
     for row, length in enumerate(lengths.tolist()):
         totals, _ = every_reading(log_probs[row, :length])
-        said = [tokens for tokens in totals if totals[tokens] > -math.inf][:20]
+        said = list(totals)[:20]
         mine = ctc_loss(log_probs[row : row + 1].expand(len(said), -1, -1), lengths[[row] * len(said)], said)
         assert torch.allclose(-mine.double(), torch.tensor([totals[one] for one in said]).double(), atol=1e-4)
 

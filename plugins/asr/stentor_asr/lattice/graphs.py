@@ -43,7 +43,9 @@ def word_graph(
     """CTC composed with a lexicon and an n-gram over words; ``aux_labels`` are words, ``tokens`` are tokens.
 
     Backing off is an arc of its own, as everywhere in weighted transducers: a word sequence scores at least what the
-    model gives it, and more only where backing off is likelier than an n-gram that the model has.
+    model gives it, and more only where backing off is likelier than an n-gram that the model has. Of homophones after
+    which the model backs off to the same context, the likelier alone is in the graph: the best path is exact, but the
+    other one is in no n-best list.
 
     Args:
         lm: over the keys of `words`.
@@ -57,7 +59,7 @@ def word_graph(
     spelled = lexicon_transducer(disambiguated(lexicon, first + 1), words, separator, first, backoff)
     graph = k2.compose(k2.arc_sort(spelled), acceptor(lm, words, backoff=backoff))
     graph = k2.connect(k2.determinize(k2.connect(graph)))
-    graph.labels[graph.labels >= first] = 0
+    graph.labels = torch.where(graph.labels >= first, torch.zeros_like(graph.labels), graph.labels)
     outputs = graph.aux_labels if isinstance(graph.aux_labels, torch.Tensor) else graph.aux_labels.values
     outputs[outputs == backoff] = 0
     graph = k2.connect(k2.remove_epsilon(graph))

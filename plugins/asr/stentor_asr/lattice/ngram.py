@@ -96,7 +96,9 @@ def bigram(sentences: Sequence[Sequence[str]], words: Sequence[str]) -> NGram:
     """
     pairs = Counter(pair for sentence in sentences for pair in zip((BEGIN, *sentence), (*sentence, END)))
     events = (*dict.fromkeys(words), END)
-    singles, seen, kinds = Counter(), Counter(), Counter()  # type: Counter[str], Counter[str], Counter[str]
+    singles: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     for (before, word), count in pairs.items():
         singles[word] += count
         seen[before] += count

@@ -39,7 +39,7 @@ class Hypothesis:
     Attributes:
         symbols: ids of words where the graph has a lexicon, else of tokens.
         score: `acoustic` and `lm` together.
-        acoustic: log of the summed probability of its alignments in the lattice.
+        acoustic: log-probability of its best alignment.
         lm: weighted log-probability of the language model.
     """
 
@@ -50,7 +50,7 @@ class Hypothesis:
 
 
 def lattices(log_probs: Tensor, lengths: Tensor, graph: k2.Fsa, beam: Beam = Beam()) -> k2.Fsa:
-    """One lattice for each utterance, pruned (Chen et al. 2022 describe the search on GPUs).
+    """One lattice for each utterance, found frame by frame within a beam.
 
     Args:
         log_probs: float [B, T, V], index 0 the blank.
@@ -98,27 +98,26 @@ def best_scores(lattice: k2.Fsa) -> Tensor:
     return lattice.get_tot_scores(use_double_scores=True, log_semiring=False)
 
 
-def n_best(lattice: k2.Fsa, most: int, *, paths: int = 200, scale: float = 0.5) -> list[list[Hypothesis]]:
-    """Distinct readings of each utterance, the likeliest first, each scored over all its alignments in the lattice.
+def n_best(lattice: k2.Fsa, most: int, *, draws: int = 200, scale: float = 0.5) -> list[list[Hypothesis]]:
+    """Distinct readings of each utterance, scored by their best alignments in the lattice, best first.
 
     Args:
         lattice: from `lattices`.
         most: at most so many.
-        paths: how many are drawn from the lattice to find distinct ones among them; the best path is always there.
+        draws: how many paths are drawn to find distinct ones among them; the best path is always there.
         scale: of the scores while drawing; smaller finds more distinct ones.
     """
-    found = _distinct(lattice, paths, scale)
+    found = _distinct(lattice, draws, scale)
     owners = torch.tensor([owner for owner, one in enumerate(found) for _ in one], dtype=torch.int32)
     readings = [reading for one in found for reading in one]
-    together = _through(lattice, readings, owners)
-    totals = together.get_tot_scores(use_double_scores=True, log_semiring=True).tolist()
-    chosen = k2.shortest_path(together, use_double_scores=True)
-    chosen.scores = chosen.lm_scores
-    lms = chosen.get_tot_scores(use_double_scores=True, log_semiring=False).tolist()
+    paths = k2.shortest_path(_through(lattice, readings, owners), use_double_scores=True)
+    scores = best_scores(paths).tolist()
+    paths.scores = paths.lm_scores
+    lms = best_scores(paths).tolist()
     lists: list[list[Hypothesis]] = [[] for _ in range(lattice.shape[0])]
-    for owner, symbols, total, lm in zip(owners.tolist(), readings, totals, lms):
-        if total > -math.inf:
-            lists[owner].append(Hypothesis(symbols, total, total - lm, lm))
+    for owner, symbols, score, lm in zip(owners.tolist(), readings, scores, lms):
+        if score > -math.inf:
+            lists[owner].append(Hypothesis(symbols, score, score - lm, lm))
     return [sorted(one, key=_worst_last)[:most] for one in lists]
 
 
@@ -161,11 +160,11 @@ def _worst_last(hypothesis: Hypothesis) -> tuple[float, tuple[int, ...]]:
     return -hypothesis.score, hypothesis.symbols
 
 
-def _distinct(lattice: k2.Fsa, paths: int, scale: float) -> list[list[tuple[int, ...]]]:
+def _distinct(lattice: k2.Fsa, draws: int, scale: float) -> list[list[tuple[int, ...]]]:
     """Readings of the best path and of paths drawn in proportion to their scaled probability."""
     scaled = lattice.clone()
     scaled.scores = scaled.scores * scale
-    drawn = k2.random_paths(scaled, use_double_scores=True, num_paths=paths)
+    drawn = k2.random_paths(scaled, use_double_scores=True, num_paths=draws)
     if isinstance(lattice.aux_labels, Tensor):
         rows = k2.ragged.index(lattice.aux_labels, drawn)
     else:
