@@ -1,4 +1,4 @@
-"""Decoder ctc-beam: equal to a count of all paths, with and without language model and hotwords; rows are independent."""
+"""Decoder ctc-beam: equal to a count of all paths, with and without a model and hotwords; rows are independent."""
 
 from __future__ import annotations
 

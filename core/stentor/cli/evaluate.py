@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words",
         nargs="*",
-        metavar="RUN | SET=MANIFEST | evaluate.KEY=VALUE",
-        help="a run folder; sets to score in place of the recipe's; settings to change",
+        metavar="RUN | SET=MANIFEST | evaluate.KEY=VALUE | decoder=NAME | decoder.KEY=VALUE",
+        help="a run folder; sets to score in place of the recipe's; settings to change; another decoder for the run",
     )
     parser.add_argument("--sets", default="", help="score only these sets, e.g. heldout-voice,real")
     parser.add_argument("--recogniser", default="", help="score an embedded recogniser in place of a run")
@@ -36,21 +37,35 @@ def run(arguments: argparse.Namespace) -> int:
         raise StentorError("name one run folder, or a recogniser with --recogniser NAME.")
     pairs = [word for word in arguments.words if "=" in word]
     changes = [word for word in pairs if word.lstrip("+").startswith("evaluate.")]
-    given = dict(word.split("=", 1) for word in pairs if word not in changes)
-    subject, settings = (
-        _recogniser(arguments, changes) if arguments.recogniser else _run(folders[0], arguments, changes)
-    )
+    decoders = _decoders(folders[0], pairs) if folders else []
+    given = dict(word.split("=", 1) for word in pairs if word not in changes and word not in decoders)
+    if arguments.recogniser:
+        subject, settings = _recogniser(arguments, changes)
+    else:
+        subject, settings = _run(folders[0], arguments, changes, decoders)
     wanted = [name.strip() for name in arguments.sets.split(",") if name.strip()]
     return _evaluate(subject, settings, given, wanted, fresh=arguments.fresh)
 
 
-def _run(folder: str, arguments: argparse.Namespace, changes: list[str]) -> tuple[Subject, EvaluateSettings]:
+def _decoders(folder: str, pairs: list[str]) -> list[str]:
+    """The words that change a decoder of the run, and are no sets."""
+    from stentor.config import Recipe
+
+    settings = Path(folder) / "config.yaml"
+    roles = Recipe.from_file(settings).decoders if settings.is_file() else []
+    return [word for word in pairs if re.split(r"[.=]", word.lstrip("+"), maxsplit=1)[0] in roles]
+
+
+def _run(
+    folder: str, arguments: argparse.Namespace, changes: list[str], decoders: list[str]
+) -> tuple[Subject, EvaluateSettings]:
     from stentor.evaluate.subjects import of_run
 
     wrong = next((one for one in arguments.swap if "=" not in one), None)
     if wrong is not None:
         raise StentorError("a swap is written GLOB=RUN.", path="--swap", value=wrong)
-    return of_run(Path(folder), arguments.output, changes, dict(one.split("=", 1) for one in arguments.swap))
+    swaps = dict(one.split("=", 1) for one in arguments.swap)
+    return of_run(Path(folder), arguments.output, changes, swaps, decoders)
 
 
 def _recogniser(arguments: argparse.Namespace, changes: list[str]) -> tuple[Subject, EvaluateSettings]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stentor.config import reading, structure
+from omegaconf import OmegaConf
+
+from stentor.config import overrides, reading, structure
 from stentor.config.checking import instance
 from stentor.errors import Problem, StentorError
 from stentor.plugins import installed
@@ -58,6 +60,36 @@ class Recipe:
     def settings(self, section: str) -> Any:
         """Section ``data``, ``train`` or ``evaluate`` as its dataclass."""
         return instance(structure.settings_class(section), self.config[section])
+
+    @property
+    def decoders(self) -> list[str]:
+        """The roles that decoders play: what may be exchanged in a trained run, as it holds no weights."""
+        return [role for role, kind in self.roles.items() if kind == "decoder"]
+
+    def exchanged(self, changes: Sequence[str]) -> Recipe:
+        """The recipe with other decoders, or other settings of them.
+
+        Args:
+            changes: such as ``decoder=ctc-beam`` and ``decoder.beam=32``.
+
+        Raises:
+            StentorError: for a change of anything else, and for everything that does not fit.
+        """
+        given, problems = overrides.parse(changes)
+        config = OmegaConf.create(self.config)
+        for one in given:
+            role, _, setting = one.key.partition(".")
+            if role not in self.decoders:
+                problems.append(Problem("only the decoder of a trained run can be exchanged.", one.key, one.text,
+                                        tuple(self.decoders)))  # fmt: skip
+            elif setting:
+                problems += [problem] if (problem := overrides.apply(config, one)) else []
+            elif one.value != config[role]["name"]:
+                config[role] = {"name": one.value}
+        if problems:
+            raise StentorError(problems=problems)
+        plain: Any = OmegaConf.to_container(config, resolve=False)
+        return Recipe.from_dict(plain)
 
     def misfits(self) -> list[Problem]:
         """What components refuse, and what does not fit between neighbours; needs no data, weights or GPU."""

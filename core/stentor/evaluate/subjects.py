@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,11 @@ from stentor.plugins import registry
 
 
 def of_run(
-    folder: Path, output: Path | None, changes: Sequence[str], swaps: Mapping[str, str] | None = None
+    folder: Path,
+    output: Path | None,
+    changes: Sequence[str],
+    swaps: Mapping[str, str] | None = None,
+    decoders: Sequence[str] = (),
 ) -> tuple[Subject, EvaluateSettings]:
     """The trained task of a run and its ``evaluate`` section with `changes` (``evaluate.key=value``).
 
@@ -29,16 +34,29 @@ def of_run(
         output: where results go; default: the run folder.
         changes: of the settings.
         swaps: glob over tensor names -> run to take these tensors from instead.
+        decoders: changes of the run's decoder, e.g. ``decoder=ctc-beam``.
 
     Raises:
         StentorError: when the run cannot be loaded or a change does not fit.
     """
     from stentor.train import load
 
-    recipe, task = load(folder, swaps=swaps)
+    recipe, task = load(folder, swaps=swaps, changes=decoders)
     settings = settings_of(recipe.config["evaluate"], changes)
     identity = {key: value for key, value in recipe.config.items() if key not in ("data", "train", "evaluate", "seed")}
+    identity["files"] = {role: _digests(recipe.config[role]) for role in recipe.decoders}
     return Subject(task, output or folder, recipe.name or folder.name, task.metrics, identity), settings
+
+
+def _digests(section: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 of the files that a decoder's settings name: what it says depends on them (a language model)."""
+    named = {key: Path(value) for key, value in section.items() if isinstance(value, str) and value}
+    return {key: _digest(path) for key, path in named.items() if path.is_file()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_recogniser(name: str, output: Path | None, changes: Sequence[str]) -> tuple[Subject, EvaluateSettings]:

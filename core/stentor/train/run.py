@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,11 @@ def resume(folder: str | Path, *, progress: bool = True) -> bool:
 
 
 def load(
-    folder: str | Path, step: int | None = None, *, swaps: Mapping[str, str | Path] | None = None
+    folder: str | Path,
+    step: int | None = None,
+    *,
+    swaps: Mapping[str, str | Path] | None = None,
+    changes: Sequence[str] = (),
 ) -> tuple[Recipe, Task]:
     """The recipe and the trained task of a run, in evaluation mode.
 
@@ -114,12 +118,13 @@ def load(
         step: of the checkpoint; None takes the best one where the recipe sets ``train.keep_best`` and the validation
             set was scored, else the newest sound one.
         swaps: glob over tensor names -> run to take these tensors from instead, e.g. another backbone.
+        changes: of its decoder, e.g. ``decoder=ctc-beam``; see `Recipe.exchanged`.
 
     Raises:
         StentorError: when there is no such run or checkpoint, or pretrained weights are not those it was trained with.
     """
     folder = Path(folder)
-    recipe = _recipe(folder)
+    recipe = _recipe(folder).exchanged(changes) if changes else _recipe(folder)
     task, _ = _rebuild(folder, recipe, _found(recipe, folder, step))
     for pattern, other in (swaps or {}).items():
         exchange(task, pattern, _as_parent(Path(other)))
