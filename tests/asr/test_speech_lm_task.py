@@ -117,7 +117,7 @@ def test_the_layout_pays_for_the_transcript_and_the_end_alone():
 
 
 def test_a_stride_that_leaves_no_speech_is_found_without_building():
-    sections = {role: CONFIG[role] for role in SpeechLMTask.roles}
+    sections = {role: CONFIG[role] for role in SpeechLMTask.roles if role in CONFIG}
     assert SpeechLMTask.check(sections) == []
     (problem,) = SpeechLMTask.check({**sections, "adapter": {"name": "stack", "stride": 500}})
     assert problem.path == "adapter.stride"

@@ -48,6 +48,11 @@ def roles_of(task: str, registry: Registry) -> dict[str, str]:
     return roles
 
 
+def optional_roles_of(task: str, registry: Registry) -> frozenset[str]:
+    """The roles of a registered task that a recipe may leave unfilled."""
+    return frozenset(getattr(registry.get("task", task, path="task.name").load(), "optional_roles", ()))
+
+
 def check(config: Mapping[str, Any], registry: Registry) -> tuple[dict[str, Any], list[Problem]]:
     """The configuration with every default filled in, and everything that is wrong with it."""
     problems = list(_code_keys(config))
@@ -76,7 +81,10 @@ def _check_task(config: Mapping[str, Any], registry: Registry, checker: Checker,
         # a task that is unknown or cannot be imported was already reported by the checker
         checker.problems += [problem for problem in error.problems if not problem.path]
         return None
+    optional = optional_roles_of(found["task"]["name"], registry)
     for role, kind in roles.items():
+        if config.get(role) is None and role in optional:
+            continue
         if config.get(role) is None:
             checker.problems.append(_missing(role, kind, found["task"]["name"], registry))
         else:

@@ -52,7 +52,14 @@ class Speculation(Run):
         return self._generation()
 
     def _rounds(self, cache: Any, draft: Draft, held: list[int], chosen: Tensor) -> None:
-        """Draft and verify until no row goes on; `held` positions are in the cache, `chosen` are the tokens to follow."""
+        """Draft and verify until no row goes on.
+
+        Args:
+            cache: of the backbone.
+            draft: the drafter's memory.
+            held: positions that the cache holds of each row.
+            chosen: int64 [B], the token that follows them.
+        """
         while True:
             proposed = draft.propose(min(self.drafter.length, self._room()))
             hidden = self.backbone(self.backbone.embed(torch.cat([chosen[:, None], proposed], 1)), cache=cache)

@@ -16,7 +16,7 @@ class Round:
     Attributes:
         drafted: tokens that were proposed.
         taken: tokens that the row gained: the accepted drafts and, unless the row ended before it, the backbone's own.
-        whole: whether the text went on for at least ``1 + drafted`` tokens from here, so that all of them were possible.
+        whole: whether the text went on for at least ``1 + drafted`` tokens, so that all of them were possible.
     """
 
     drafted: int

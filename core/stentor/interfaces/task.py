@@ -30,10 +30,12 @@ class Task(Component, nn.Module):
     Attributes:
         roles: role name -> kind, e.g. ``{"encoder": "encoder", "text": "tokenizer"}``. A recipe has one section per
             role; a role whose name differs from its kind is written ``tokenizer@text`` in a defaults list.
+        optional_roles: the roles that a recipe may leave unfilled; their parameters come last and default to None.
         metrics: names of the metrics that score its outputs.
     """
 
     roles: ClassVar[Mapping[str, str]]
+    optional_roles: ClassVar[frozenset[str]] = frozenset()
     metrics: ClassVar[tuple[str, ...]] = ("wer", "cer")
 
     @classmethod
@@ -89,6 +91,13 @@ class Task(Component, nn.Module):
         Args:
             missing: names of the tensors that the other run did not have; a task may set them from those it did have.
         """
+
+    def statistics(self) -> dict[str, Any] | None:
+        """What was counted while predicting since the last call, JSON-ready, which begins the count anew.
+
+        `stentor evaluate` writes it beside the scores of a set and the report shows what it knows of it.
+        """
+        return None
 
     def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]] | None:
         """(token, start, end) in seconds for each output, where the task can tell; reports show it."""

@@ -138,14 +138,14 @@ class FusedSteps:
 
     def begin(self, counts: Sequence[int], width: int) -> None:
         self.cache.reserve(counts, width)
-        self.cos, self.sin = self.fused.decoder.rotation(width, None, self.cache)
+        self.turn = self.fused.decoder.rotation(width, None, self.cache)
         self.attention = CachedAttention(self.cache, self.fused.decoder.heads, width, None)
         self.counts = counts
 
     def run(self, index: int, hidden: Tensor, tokens: Tensor) -> Tensor:
         fused, (batch, width, dim) = self.fused, hidden.shape
         x = fused.joins[index](torch.cat([self.given(hidden), tokens], -1).view(batch * width, 2 * dim))
-        fused.decoder.step(x, fused.layers[index], index, self.attention, self.cos, self.sin)
+        fused.decoder.step(x, fused.layers[index], index, self.attention, self.turn)
         return torch.rms_norm(x, (dim,), fused.norms[index], fused.decoder.eps).view(batch, width, dim)
 
     def end(self) -> None:

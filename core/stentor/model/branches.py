@@ -1,9 +1,9 @@
 """Serial prediction branches: each looks one token further ahead than the one before it.
 
-StepAudio 2.5 (arXiv 2605.23463) after DeepSeek-V3 (arXiv 2412.19437, section 2.2). With h_0 the backbone's hidden states
-and e the input embeddings, branch i at position t takes h_(i-1)[t] and e[t + i], both normalised, joins them, projects
-them back to the model's width and runs one decoder layer over them: h_i[t]. The backbone's own head makes of it the
-prediction of token t + 1 + i.
+StepAudio 2.5 (arXiv 2605.23463) after DeepSeek-V3 (arXiv 2412.19437, section 2.2). With h_0 the backbone's hidden
+states and e the input embeddings, branch i at position t takes h_(i-1)[t] and e[t + i], both normalised, joins them,
+projects them back to the model's width and runs one decoder layer over them: h_i[t]. The backbone's own head makes of
+it the prediction of token t + 1 + i.
 """
 
 from __future__ import annotations

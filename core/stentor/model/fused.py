@@ -73,15 +73,18 @@ class FusedDecoder:
             cache: where keys and values go.
         """
         batch, time, dim = inputs.shape
-        cos, sin = self.rotation(time, positions, cache)
+        turn = self.rotation(time, positions, cache)
         attention = CachedAttention(cache, self.heads, time, mask)
         x = inputs.reshape(batch * time, dim).clone()
         for index, layer in enumerate(self.layers):
-            self.step(x, layer, index, attention, cos, sin)
+            self.step(x, layer, index, attention, turn)
         return torch.rms_norm(x, (dim,), self.norm, self.eps).view(batch, time, dim)
 
-    def step(self, x: Tensor, layer: Layer, index: int, attention: CachedAttention, cos: Tensor, sin: Tensor) -> None:
-        """Add to `x` [B T, D] what `layer`, the cache's layer `index`, adds to it."""
+    def step(
+        self, x: Tensor, layer: Layer, index: int, attention: CachedAttention, turn: tuple[Tensor, Tensor]
+    ) -> None:
+        """Add to `x` [B T, D] what `layer` adds, which is the cache's layer `index`; `turn` is from `rotation`."""
+        cos, sin = turn
         queries, keys, values = self._projected(x, layer, cos, sin, len(attention.cache.held))
         attention.cache.write(index, keys, values)
         x += layer.out(attention.mix(index, queries, keys, values).reshape(len(x), -1))
@@ -123,6 +126,7 @@ class FusedDecoder:
 
 
 def fused_layer(layer: Any) -> Layer:
+    """The weights of a decoder layer of transformers, laid out for few calls."""
     attention, feed_forward = layer.self_attn, layer.mlp
     projections = (attention.q_proj, attention.k_proj, attention.v_proj)
     biases = [bias.detach() for bias in (effective_bias(projection) for projection in projections) if bias is not None]

@@ -49,11 +49,14 @@ class SpeechLM(nn.Module):
         return embedded.index_put((packed.continuous.nonzero().squeeze(1),), heard.to(embedded.dtype))
 
     def forward(self, packed: Packed, heard: Tensor | None = None) -> Tensor:
-        """Hidden states [N, D]; sequences do not see each other.
+        """Hidden states [N, D]; sequences do not see each other."""
+        return self.run(packed, self.embed(packed, heard))
+
+    def run(self, packed: Packed, inputs: Tensor) -> Tensor:
+        """Hidden states [N, D] of input embeddings [N, D].
 
         Where a span attends both ways, rows are padded and masked; otherwise nothing is padded at all.
         """
-        inputs = self.embed(packed, heard)
         if not packed.both_ways.any():
             return self.backbone(inputs[None], packed=packed.lengths)[0]
         valid = packed.valid().to(inputs.device)
@@ -61,12 +64,13 @@ class SpeechLM(nn.Module):
         return hidden[valid]
 
     def loss(self, packed: Packed, heard: Tensor | None = None) -> tuple[Tensor, int]:
-        """Weighted mean next-token cross-entropy and how many targets it averages.
+        """Weighted mean next-token cross-entropy and how many targets it averages."""
+        return self.next_token_loss(packed, self(packed, heard))
 
-        Logits are computed only where there is a target.
-        """
+    def next_token_loss(self, packed: Packed, hidden: Tensor) -> tuple[Tensor, int]:
+        """The same of hidden states [N, D]; logits are computed only where there is a target."""
         places = (packed.targets >= 0).nonzero().squeeze(1)
-        logits = self.backbone.project(self(packed, heard)[places]).float()
+        logits = self.backbone.project(hidden[places]).float()
         losses = functional.cross_entropy(logits, packed.targets[places], reduction="none")
         weights = packed.weights[places]
         return (losses * weights).sum() / weights.sum(), len(places)

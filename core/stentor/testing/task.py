@@ -33,9 +33,10 @@ class TaskContract(ModuleContract):
     learning_rate: ClassVar[float] = 3e-3
 
     def filled(self) -> dict[str, Mapping[str, Any]]:
-        """`sections` with every role of the task."""
-        roles: Mapping[str, str] = self.component_class.roles
-        return {role: self.sections.get(role) or {"name": registry().names(kind)[0]} for role, kind in roles.items()}
+        """`sections` with every role of the task that has to be filled, and the others that `sections` fills."""
+        roles, optional = self.component_class.roles, self.component_class.optional_roles
+        needed = {role: kind for role, kind in roles.items() if role in self.sections or role not in optional}
+        return {role: self.sections.get(role) or {"name": registry().names(kind)[0]} for role, kind in needed.items()}
 
     def seeded(self, seed: int, **changes: Any) -> Any:
         given = {"state": changes.pop("state")} if "state" in changes else {"texts": self.texts}
@@ -92,6 +93,8 @@ class TaskContract(ModuleContract):
         parameters = list(inspect.signature(found.__init__).parameters.values())[1:]
         wired = [one.name for one in parameters if one.kind != one.KEYWORD_ONLY]
         self.demand(len(wired) == len(found.roles), f"roles are {list(found.roles)}, its constructor takes {wired}.")
+        unknown = found.optional_roles - set(found.roles)
+        self.demand(not unknown, f"optional roles {sorted(unknown)} are no roles.")
         missing = [name for name in found.metrics if name not in registry().names("metric")]
         self.demand(not missing, f"its metric '{(missing or [''])[0]}' is not registered.")
 

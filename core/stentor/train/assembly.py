@@ -30,10 +30,10 @@ def assemble(
     """
     section = config.get("task", {})
     task: type[Task] = class_of("task", section, path="task")
-    missing = [role for role in task.roles if role not in config]
+    missing = [role for role in task.roles if role not in config and role not in task.optional_roles]
     if missing:
         raise StentorError(f"task '{section['name']}' needs a section for each of its roles: {', '.join(missing)}.")
-    sections = {role: config[role] for role in task.roles}
+    sections = {role: config[role] for role in task.roles if role in config}
     configured = configured_of(task, section, path="task")
     built = _blaming(lambda: task.assemble(sections, texts=texts, state=state, **configured), "task", section)
     return built  # type: ignore[no-any-return]
@@ -42,6 +42,18 @@ def assemble(
 def build_role(task: type[Task], sections: Mapping[str, Section], role: str, *wired: Any) -> Any:
     """Build the component that plays `role` in `task`, wired with what its neighbours decided."""
     return build(task.roles[role], sections[role], *wired, path=role)
+
+
+def build_text(
+    task: type[Task], sections: Mapping[str, Section], texts: Sequence[str] | None, state: Mapping[str, Any] | None
+) -> Any:
+    """Build the text tokenizer that plays ``text``: restored from ``state["text"]``, else trained on `texts`."""
+    text = build_role(task, sections, "text")
+    if state is None:
+        text.train(texts or ())
+    else:
+        text.load_state(state["text"])
+    return text
 
 
 def class_of_role(task: type[Task], sections: Mapping[str, Section], role: str) -> Any:

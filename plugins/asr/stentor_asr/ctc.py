@@ -11,13 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stentor.errors import Problem
-from stentor.interfaces.decoder import SearchDecoder
+from stentor.interfaces.decoder import Hypothesis, SearchDecoder
 from stentor.interfaces.encoder import Encoder
 from stentor.interfaces.task import Loss, Task
 from stentor.interfaces.tokenizer import TextTokenizer
-from stentor.train.assembly import build_role, class_of_role
+from stentor.train.assembly import build_role, build_text, class_of_role
+from stentor_asr.align.words import fit
 from stentor_asr.alignment import ctc_path
+from stentor_asr.decoders.beam import CTCBeam
+from stentor_asr.decoders.pieces import Pieces
+from stentor_asr.decoders.words import mean_confidence, spoken
 from stentor_asr.features import HasFeatures
+from stentor_asr.transcribe.recogniser import Request, Segment
 
 Sections = Mapping[str, Mapping[str, Any]]
 _SLOWEST = 4.0  # frames per second that can still carry the words of speech
@@ -37,6 +42,9 @@ class CTCTask(Task):
     def __init__(self, encoder: Encoder, text: TextTokenizer, decoder: SearchDecoder, *, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder, self.text, self.decoder = encoder, text, decoder
+        decoder.bind(text)
+        self._searching: SearchDecoder | None = None
+        self._spelled: Pieces | None = None
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(encoder.dim, text.size + 1)
 
@@ -49,11 +57,7 @@ class CTCTask(Task):
         state: Mapping[str, Any] | None = None,
         **configured: Any,
     ) -> CTCTask:
-        text: TextTokenizer = build_role(cls, sections, "text")
-        if state is not None:
-            text.load_state(state["text"])
-        else:
-            text.train(texts or ())
+        text: TextTokenizer = build_text(cls, sections, texts, state)
         encoder: Encoder = build_role(cls, sections, "encoder")
         decoder: SearchDecoder = build_role(cls, sections, "decoder")
         return cls(encoder, text, decoder, **configured)
@@ -101,6 +105,43 @@ class CTCTask(Task):
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
         found = self.decoder.search(*self.posteriors(batch))
         return [self.text.decode([i - 1 for i in row]) for row in found]
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What a `Request` may ask of `recognise`."""
+        return frozenset({"words", "beam", "hotwords"})
+
+    @torch.inference_mode()
+    def recognise(self, batch: Mapping[str, Any], request: Request) -> list[Segment]:
+        """What is said in each row, with confidences, and words if they are asked for; times from the row's beginning.
+
+        A decoder that takes no beams or no hotwords leaves a request for them to ``ctc-beam``.
+        """
+        log_probs, lengths = self.posteriors(batch)
+        rows = [request.hotwords] * len(lengths) if request.hotwords else None
+        found = self._decoder_for(request).hypotheses(log_probs, lengths, hotwords=rows, beam=request.beam)
+        seconds = (batch["audio_lengths"] / self.sample_rate).tolist()
+        return [self._segment(row[0], end, request) for row, end in zip(found, seconds, strict=True)]
+
+    def _decoder_for(self, request: Request) -> SearchDecoder:
+        asked = request.asked & {"beam", "hotwords"}
+        if asked <= self.decoder.capabilities:
+            return self.decoder
+        if self._searching is None:
+            self._searching = CTCBeam()
+            self._searching.bind(self.text)
+        return self._searching
+
+    def _segment(self, reading: Hypothesis, end: float, request: Request) -> Segment:
+        text = " ".join(self._pieces.text(reading.ids).split())
+        words = spoken(self._pieces, reading, self.encoder.frame_rate) if request.words else ()
+        return Segment(0.0, end, text, mean_confidence(reading.confidence), fit(words, 0.0, end))
+
+    @property
+    def _pieces(self) -> Pieces:
+        if self._spelled is None:
+            self._spelled = Pieces.of(self.text)
+        return self._spelled
 
     @torch.inference_mode()
     def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]]:

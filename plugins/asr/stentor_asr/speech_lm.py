@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stentor.data.augment.spec import SpecAugment
-from stentor.decode.engine import generate
+from stentor.decode.engine import Generation, generate
 from stentor.decode.settings import GenerationSettings
+from stentor.decode.statistics import DecodingStatistics
 from stentor.errors import Problem, StentorError
 from stentor.interfaces.adapter import Adapter
 from stentor.interfaces.backbone import Backbone
+from stentor.interfaces.drafter import Drafter
 from stentor.interfaces.encoder import Encoder
 from stentor.interfaces.task import Loss, Task
 from stentor.interfaces.tokenizer import TextTokenizer
@@ -22,7 +24,7 @@ from stentor.model.speech_lm import SpeechLM, flatten
 from stentor.sequence.grammar import only
 from stentor.sequence.packing import pack
 from stentor.sequence.vocabulary import Vocabulary
-from stentor.train.assembly import build_role, class_of_role
+from stentor.train.assembly import build_role, build_text, class_of_role
 from stentor_asr import layout
 from stentor_asr.alignment import ctc_path
 
@@ -34,6 +36,9 @@ class SpeechLMTask(Task):
 
     A CTC loss on the adapter's output (Graves et al., 2006) may be added: it makes the adapter find the words early,
     and it times the tokens for reports. It takes no part in decoding.
+
+    A drafter, where the recipe names one, is trained beside the backbone (its loss is added) and makes decoding faster;
+    the transcripts are those of greedy decoding without it.
 
     Args:
         ctc_weight: weight of the CTC loss; 0 leaves it out.
@@ -49,7 +54,9 @@ class SpeechLMTask(Task):
         "adapter": "adapter",
         "backbone": "backbone",
         "text": "tokenizer",
+        "drafter": "drafter",
     }
+    optional_roles: ClassVar[frozenset[str]] = frozenset({"drafter"})
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class SpeechLMTask(Task):
         adapter: Adapter,
         backbone: Backbone,
         text: TextTokenizer,
+        drafter: Drafter | None = None,
         *,
         ctc_weight: float = 0.3,
         time_masks: int = 2,
@@ -69,6 +77,8 @@ class SpeechLMTask(Task):
         self.encoder, self.text = encoder, text
         self.vocabulary: Vocabulary = layout.vocabulary(text.size)
         self.model = SpeechLM(backbone, adapter)
+        self.drafter = drafter
+        self._counted = DecodingStatistics()
         self.rate = encoder.frame_rate / adapter.stride
         self.ctc_weight, self.tokens_per_second = ctc_weight, tokens_per_second
         self.augment = SpecAugment(
@@ -88,16 +98,13 @@ class SpeechLMTask(Task):
         state: Mapping[str, Any] | None = None,
         **configured: Any,
     ) -> SpeechLMTask:
-        text: TextTokenizer = build_role(cls, sections, "text")
-        if state is not None:
-            text.load_state(state["text"])
-        else:
-            text.train(texts or ())
+        text: TextTokenizer = build_text(cls, sections, texts, state)
         encoder: Encoder = build_role(cls, sections, "encoder")
         backbone: Backbone = build_role(cls, sections, "backbone", layout.vocabulary(text.size).size)
         width = class_of_role(cls, sections, "encoder").spec(**_configured(sections, "encoder")).dim
         adapter: Adapter = build_role(cls, sections, "adapter", width, backbone.dim)
-        return cls(encoder, adapter, backbone, text, **configured)
+        drafter = build_role(cls, sections, "drafter", backbone) if "drafter" in sections else None
+        return cls(encoder, adapter, backbone, text, drafter, **configured)
 
     @classmethod
     def check(cls, sections: Sections, **configured: Any) -> list[Problem]:
@@ -131,13 +138,23 @@ class SpeechLMTask(Task):
     def state(self) -> dict[str, Any]:
         return {"text": dict(self.text.state())}
 
+    def initialised(self, missing: Collection[str]) -> None:
+        if self.drafter is not None and any(name.startswith("drafter.") for name in missing):
+            self.drafter.load_pretrained()
+
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
-        heard, lengths = self._hear(batch)
+        heard, lengths = self.hear(batch)
         ids = [self.text.encode(text) for text in batch["texts"]]
         counts = lengths.tolist()
         packed = pack([layout.transcript(self.vocabulary, n, row) for n, row in zip(counts, ids, strict=True)])
-        loss, units = self.model.loss(packed, flatten(heard, lengths))
+        inputs = self.model.embed(packed, flatten(heard, lengths))
+        hidden = self.model.run(packed, inputs)
+        loss, units = self.model.next_token_loss(packed, hidden)
         parts = {"next_token": float(loss.detach())}
+        drafts = None if self.drafter is None else self.drafter.training_loss(packed, inputs, hidden)
+        if drafts is not None:
+            parts |= drafts.parts
+            loss = loss + drafts.value
         if self.ctc is not None:
             ctc = _ctc_loss(self.ctc(heard), lengths, ids)
             parts["ctc"] = float(ctc.detach())
@@ -146,9 +163,30 @@ class SpeechLMTask(Task):
 
     @torch.inference_mode()
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
-        heard, lengths = self._hear(batch)
+        heard, lengths = self.hear(batch)
+        made = self.generate(self.prompts(heard, lengths), lengths)
+        return [self.written(row) for row in made.tokens]
+
+    def hear(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """The adapter's embeddings [B, T, dim] of a batch from the loader, and lengths int64 [B]."""
+        if "frames" in batch:
+            frames, lengths = batch["frames"].float(), batch["frame_lengths"]
+        else:
+            frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
+        return self.model.hear(self.augment(frames, lengths), lengths)
+
+    def prompts(self, heard: Tensor, lengths: Tensor) -> list[Tensor]:
+        """What is decoded from, [T_b + 2, dim] per row, of what `hear` gave."""
         packed = pack([layout.prompt(self.vocabulary, n) for n in lengths.tolist()])
-        prompts = self.model.prompts(packed, flatten(heard, lengths))
+        return self.model.prompts(packed, flatten(heard, lengths))
+
+    def generate(self, prompts: Sequence[Tensor], lengths: Tensor) -> Generation:
+        """Token ids that follow the prompts, ``end`` included where it was reached.
+
+        Args:
+            prompts: from `prompts`.
+            lengths: int64 [B], embeddings heard per row, which limit the transcripts.
+        """
         longest = [max(8, round(n / self.rate * self.tokens_per_second)) for n in lengths.tolist()]
         end = self.vocabulary.control("end")
         text_ids = [*self.vocabulary.block("text").range, end]
@@ -158,8 +196,19 @@ class SpeechLMTask(Task):
             GenerationSettings(max_new_tokens=max(longest), stop_ids=(end,)),
             grammar=only(self.vocabulary.size, text_ids),
             stop=lambda row, tokens: len(tokens) >= longest[row],
+            drafter=self.drafter,
         )
-        return [self.text.decode([i for i in row if i != end]) for row in made.tokens]
+        self._counted.add(made.statistics)
+        return made
+
+    def written(self, ids: Sequence[int]) -> str:
+        """The text of generated ids."""
+        end = self.vocabulary.control("end")
+        return self.text.decode([i for i in ids if i != end])
+
+    def statistics(self) -> dict[str, Any] | None:
+        counted, self._counted = self._counted, DecodingStatistics()
+        return {"decoding": counted.to_json()} if self.drafter is not None and counted.rows else None
 
     def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> list[list[tuple[str, float, float]]] | None:
         if self.ctc is None:
@@ -178,7 +227,7 @@ class SpeechLMTask(Task):
         """
         if self.ctc is None:
             raise StentorError("this run has no CTC head; it was trained with 'ctc_weight: 0'.", path="task.ctc_weight")
-        heard, lengths = self._hear(batch)
+        heard, lengths = self.hear(batch)
         return self.ctc(heard).float().log_softmax(-1), lengths
 
     def _times(self, log_probs: Tensor, output: str) -> list[tuple[str, float, float]]:
@@ -186,13 +235,6 @@ class SpeechLMTask(Task):
         path = ctc_path(log_probs, [i + 1 for i in ids])
         pairs = zip(ids, path, strict=False)
         return [(self.text.decode([i]), first / self.rate, (last + 1) / self.rate) for i, (first, last) in pairs]
-
-    def _hear(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-        if "frames" in batch:
-            frames, lengths = batch["frames"].float(), batch["frame_lengths"]
-        else:
-            frames, lengths = self.encoder(batch["audio"], batch["audio_lengths"])
-        return self.model.hear(self.augment(frames, lengths), lengths)
 
 
 def _ctc_loss(logits: Tensor, lengths: Tensor, ids: Sequence[Sequence[int]]) -> Tensor:

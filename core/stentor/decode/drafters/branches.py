@@ -73,8 +73,8 @@ class Branches(Drafter):
 class BranchDraft:
     """Where the branches stand in each row.
 
-    Row b has `lengths[b]` positions whose hidden state is known. The last ``counts[b]`` of them, the window, have yet to
-    go through the branches, some of them again: branch i at position s has seen token s + i, so that the last i - 1
+    Row b has ``lengths[b]`` positions whose hidden state is known. The last ``counts[b]`` of them, the window, have yet
+    to go through the branches, some of them again: branch i at position s has seen token s + i, so that the last i - 1
     positions of the pass before, at least, were run on drafted tokens. All branches run the window of the one that
     needs most. Windows are right-padded where rows differ.
 
