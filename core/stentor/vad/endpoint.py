@@ -93,6 +93,7 @@ class Endpointer:
             return self._over(*self._segmenter.cut(self._least_like_speech()), "length")
         waiting = self._segmenter.speech is None and self._patience is not None
         if waiting and at - self._since >= (self._patience or 0):
+            self._segmenter.leave()
             return self._over(self._since, at, "silence")
         return None
 

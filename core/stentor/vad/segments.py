@@ -106,6 +106,10 @@ class Segmenter:
         self._free = end
         return begin, end
 
+    def leave(self) -> None:
+        """No stretch to come begins before the next frame."""
+        self._free = self.at
+
     def cut(self, frame: int) -> tuple[int, int]:
         """End the stretch that goes on at `frame`, inside it, and go on with the rest as a new stretch."""
         begin, speech = self.begin, self.speech

@@ -1,0 +1,1 @@
+"""Recognition while somebody speaks: blocks of audio in, partial and final transcripts out."""

@@ -1,0 +1,70 @@
+"""Streaming CTC: every frame of a streaming encoder is decoded once, as it comes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stentor.errors import StentorError
+from stentor_asr.ctc import CTCTask
+from stentor_asr.streaming.listener import Hearing, Listener
+from stentor_asr.transcribe.recogniser import Heard, Segment
+
+
+class CTCListener(Listener):
+    """A CTC task whose encoder streams: partial texts are the best path so far, the final one the decoder's search.
+
+    Args:
+        task: in evaluation mode.
+        longest: utterance (s).
+
+    Raises:
+        StentorError: when the encoder does not stream.
+    """
+
+    def __init__(self, task: CTCTask, longest: float = 15.0) -> None:
+        if not task.encoder.streams:
+            raise StentorError("its encoder does not stream; it needs the whole utterance.", path="encoder")
+        self.task, self.sample_rate, self.longest = task, task.sample_rate, longest
+
+    def begin(self) -> Hearing:
+        return _CTCHearing(self.task)
+
+
+class _CTCHearing(Hearing):
+    def __init__(self, task: CTCTask) -> None:
+        self.task, self._state = task, task.encoder.initial_state(1)
+        self._ids: list[int] = []
+        self._before, self._samples, self._text = 0, 0, ""
+        self._log_probs: list[Tensor] = []
+
+    def feed(self, samples: np.ndarray) -> str:
+        self._step(samples)
+        return self._text
+
+    def finish(self) -> Heard:
+        self._step(np.zeros(0, np.float32), last=True)
+        log_probs = torch.cat(self._log_probs, 1)
+        with torch.inference_mode():
+            (ids,) = self.task.decoder.search(log_probs, torch.tensor([log_probs.shape[1]]))
+        text = self.task.text.decode([one - 1 for one in ids]).strip()
+        return Heard((Segment(0.0, self._samples / self.task.sample_rate, text),) if text else ())
+
+    @torch.inference_mode()
+    def _step(self, samples: np.ndarray, *, last: bool = False) -> None:
+        self._samples += len(samples)
+        audio = torch.from_numpy(np.ascontiguousarray(samples, np.float32))[None]
+        device = self.task.out.weight.device
+        frames, self._state = self.task.encoder.step(audio.to(device), self._state, last=last)
+        if not frames.shape[1]:
+            return
+        log_probs = self.task.out(frames).float().log_softmax(-1)
+        self._log_probs.append(log_probs)
+        best, count = log_probs[0].argmax(-1).tolist(), len(self._ids)
+        for one in best:
+            if one not in (0, self._before):
+                self._ids.append(one)
+            self._before = one
+        if len(self._ids) > count:
+            self._text = self.task.text.decode([one - 1 for one in self._ids]).strip()
