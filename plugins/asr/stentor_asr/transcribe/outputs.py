@@ -21,7 +21,8 @@ def render(
     Args:
         form: one of `FORMATS`.
         transcript: what was said.
-        about: what JSON tells of the model: ``model``, ``weights``, ``versions``.
+        about: what JSON tells of the model: ``model``, ``weights``, ``versions``; and ``item``, what the audio is
+            called where that is not its file's name.
         marked: WebVTT tells inside its cues when each word begins, where the words are known.
         timed: JSON has the segments with their times.
     """
@@ -99,7 +100,7 @@ def _textgrid(transcript: Transcript, about: Mapping[str, Any]) -> str:
 
 def _ctm(transcript: Transcript, about: Mapping[str, Any]) -> str:
     """NIST's time-marked conversation: file, channel, start, duration, word, confidence."""
-    name = "_".join(transcript.path.stem.split())
+    name = "_".join(str(about.get("item", transcript.path.stem)).split())
     rows = []
     for word in (word for segment in transcript.segments for word in segment.words):
         sure = "" if word.confidence is None else f" {word.confidence:.4f}"

@@ -17,7 +17,7 @@ from stentor.model import weights as pretrained
 from stentor.model.device import choose_device
 from stentor_asr.align.words import around
 from stentor_asr.transcribe.pipeline import in_order, moved
-from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment, Word
 from stentor_asr.whisper.encoder import encode
 from stentor_asr.whisper.features import LogMel
 from stentor_asr.whisper.greedy import Decoded, decode
@@ -113,6 +113,28 @@ class WhisperRecogniser(Recogniser):
         if not request.words:
             return heard
         return [replace(one, segments=tuple(in_order(map(around, one.segments)))) for one in heard]
+
+    @torch.inference_mode()
+    def align(self, windows: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[list[tuple[Word, ...]]]:
+        """The words of known lines of text, with times from the beginning of their window.
+
+        Args:
+            windows: mono float32 [N] each, of at most 30 s.
+            texts: the lines that are said in each; none is empty.
+
+        Raises:
+            StentorError: when a window's text is longer than the decoder can hold.
+        """
+        language = self.language or ("en" if self._vocabulary.specials.languages else None)
+        written = [
+            Written([self._vocabulary.encode(line) for line in lines], None, len(window) / SAMPLE_RATE, language)
+            for window, lines in zip(windows, texts, strict=True)
+        ]
+        longest = self._model.config.max_target_positions - 8
+        if any(len(one.tokens) > longest for one in written):
+            raise StentorError(f"the text is too long: a window of 30 s takes {longest} tokens.")
+        encoded = torch.cat([self._encode(window) for window in windows])
+        return word_times(self._model, self._vocabulary, self._heads, encoded, written)
 
     def _encode(self, window: np.ndarray) -> Tensor:
         audio = torch.from_numpy(np.ascontiguousarray(window, dtype=np.float32)).to(self.device)

@@ -37,6 +37,10 @@ class Vocabulary:
         """Text of the tokens that are text."""
         return str(self._tokenizer.decode([token for token in tokens if token < self.specials.end]))
 
+    def encode(self, text: str) -> list[int]:
+        """Tokens of `text` as it stands in a transcript, behind a space."""
+        return list(self._tokenizer.encode(f" {' '.join(text.split())}", add_special_tokens=False).ids)
+
     def seconds(self, token: int) -> float | None:
         """The time that a timestamp token says (s), or None for another token."""
         first = self.specials.first_time
