@@ -50,7 +50,7 @@ def run(tmp_path, monkeypatch):
     manifest.save(tmp_path / "set.jsonl.gz", rows)
     sets = {"there": str(tmp_path / "set.jsonl.gz"), "absent": str(tmp_path / "none.jsonl.gz")}
 
-    def of_run(folder, output, changes):
+    def of_run(folder, output, changes, swaps, decoders):
         return Subject(Deaf(), output or folder, "toy"), subjects.settings_of({"sets": sets, "bootstrap": 100}, changes)
 
     monkeypatch.setattr(subjects, "of_run", of_run)
