@@ -117,10 +117,14 @@ class CTCTask(Task):
 
         A decoder that takes no beams or no hotwords leaves a request for them to ``ctc-beam``.
         """
-        log_probs, lengths = self.posteriors(batch)
+        seconds = (batch["audio_lengths"] / self.sample_rate).tolist()
+        return self.read(*self.posteriors(batch), seconds, request)
+
+    @torch.inference_mode()
+    def read(self, log_probs: Tensor, lengths: Tensor, seconds: Sequence[float], request: Request) -> list[Segment]:
+        """`recognise` from what `posteriors` gave for rows that last `seconds`: a stream has them already."""
         rows = [request.hotwords] * len(lengths) if request.hotwords else None
         found = self._decoder_for(request).hypotheses(log_probs, lengths, hotwords=rows, beam=request.beam)
-        seconds = (batch["audio_lengths"] / self.sample_rate).tolist()
         return [self._segment(row[0], end, request) for row, end in zip(found, seconds, strict=True)]
 
     def _decoder_for(self, request: Request) -> SearchDecoder:

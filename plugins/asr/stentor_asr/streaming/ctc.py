@@ -9,7 +9,7 @@ from torch import Tensor
 from stentor.errors import StentorError
 from stentor_asr.ctc import CTCTask
 from stentor_asr.streaming.listener import Hearing, Listener
-from stentor_asr.transcribe.recogniser import Heard, Segment
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Request
 
 
 class CTCListener(Listener):
@@ -18,23 +18,24 @@ class CTCListener(Listener):
     Args:
         task: in evaluation mode.
         longest: utterance (s).
+        request: what is asked of the final text.
 
     Raises:
         StentorError: when the encoder does not stream.
     """
 
-    def __init__(self, task: CTCTask, longest: float = 15.0) -> None:
+    def __init__(self, task: CTCTask, longest: float = 15.0, request: Request = PLAIN) -> None:
         if not task.encoder.streams:
             raise StentorError("its encoder does not stream; it needs the whole utterance.", path="encoder")
-        self.task, self.sample_rate, self.longest = task, task.sample_rate, longest
+        self.task, self.sample_rate, self.longest, self.request = task, task.sample_rate, longest, request
 
     def begin(self) -> Hearing:
-        return _CTCHearing(self.task)
+        return _CTCHearing(self.task, self.request)
 
 
 class _CTCHearing(Hearing):
-    def __init__(self, task: CTCTask) -> None:
-        self.task, self._state = task, task.encoder.initial_state(1)
+    def __init__(self, task: CTCTask, request: Request) -> None:
+        self.task, self._state, self._request = task, task.encoder.initial_state(1), request
         self._ids: list[int] = []
         self._before, self._samples, self._text = 0, 0, ""
         self._log_probs: list[Tensor] = []
@@ -46,10 +47,9 @@ class _CTCHearing(Hearing):
     def finish(self) -> Heard:
         self._step(np.zeros(0, np.float32), last=True)
         log_probs = torch.cat(self._log_probs, 1)
-        with torch.inference_mode():
-            (ids,) = self.task.decoder.search(log_probs, torch.tensor([log_probs.shape[1]]))
-        text = self.task.text.decode([one - 1 for one in ids]).strip()
-        return Heard((Segment(0.0, self._samples / self.task.sample_rate, text),) if text else ())
+        lengths, seconds = torch.tensor([log_probs.shape[1]]), self._samples / self.task.sample_rate
+        (segment,) = self.task.read(log_probs, lengths, [seconds], self._request)
+        return Heard((segment,) if segment.text else ())
 
     @torch.inference_mode()
     def _step(self, samples: np.ndarray, *, last: bool = False) -> None:

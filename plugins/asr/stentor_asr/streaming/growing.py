@@ -17,7 +17,8 @@ from torch import Tensor
 from stentor.config import ranges
 from stentor.errors import StentorError
 from stentor_asr.streaming.listener import Hearing, Listener
-from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request
+from stentor_asr.transcribe.trained_run import answers
 
 
 class WindowListener(Listener):
@@ -46,16 +47,17 @@ class FramesListener(Listener):
         task: in evaluation mode; it takes frames in place of audio.
         interval: of audio from one hearing to the next (s).
         longest: utterance (s).
+        request: what is asked of the final text.
 
     Raises:
         StentorError: when the encoder does not stream.
     """
 
-    def __init__(self, task: Any, interval: float = 1.0, longest: float = 15.0) -> None:
+    def __init__(self, task: Any, interval: float = 1.0, longest: float = 15.0, request: Request = PLAIN) -> None:
         if not task.encoder.streams:
             raise StentorError("its encoder does not stream; it needs the whole utterance.", path="encoder")
         ranges.refuse({"interval": (interval, ranges.above_zero(interval))})
-        self.task, self.interval = task, interval
+        self.task, self.interval, self.request = task, interval, request
         self.sample_rate, self.longest = task.sample_rate, longest
 
     def begin(self) -> Hearing:
@@ -111,7 +113,7 @@ class _WindowHearing(_Growing):
 class _FramesHearing(_Growing):
     def __init__(self, listener: FramesListener) -> None:
         super().__init__(max(1, round(listener.interval * listener.sample_rate)))
-        self._task = listener.task
+        self._task, self._request = listener.task, listener.request
         self._state = self._task.encoder.initial_state(1)
         self._frames: list[Tensor] = []
 
@@ -119,12 +121,13 @@ class _FramesHearing(_Growing):
         self._encode(samples)
 
     def hear(self) -> str:
-        return self._predict() if any(part.shape[1] for part in self._frames) else ""
+        if not any(part.shape[1] for part in self._frames):
+            return ""
+        return " ".join(segment.text for segment in self._answer(PLAIN).segments)
 
     def finish(self) -> Heard:
         self._encode(np.zeros(0, np.float32), last=True)
-        text = self._predict().strip()
-        return Heard((Segment(0.0, self._samples / self._task.sample_rate, text),) if text else ())
+        return self._answer(self._request)
 
     @torch.inference_mode()
     def _encode(self, samples: np.ndarray, *, last: bool = False) -> None:
@@ -133,12 +136,13 @@ class _FramesHearing(_Growing):
         frames, self._state = self._task.encoder.step(audio, self._state, last=last)
         self._frames.append(frames)
 
-    def _predict(self) -> str:
+    def _answer(self, request: Request) -> Heard:
         frames = torch.cat(self._frames, 1)
-        self._frames = [frames]
-        lengths = torch.tensor([frames.shape[1]], device=frames.device)
-        text: str = self._task.predict({"ids": [""], "texts": [""], "frames": frames, "frame_lengths": lengths})[0]
-        return text
+        self._frames, device = [frames], frames.device
+        lengths = {"frames": torch.tensor([frames.shape[1]], device=device), "audio": torch.tensor([self._samples])}
+        batch = {"ids": [""], "texts": [""], "speakers": [""], "frames": frames, "frame_lengths": lengths["frames"]}
+        seconds = self._samples / self._task.sample_rate
+        return answers(self._task, {**batch, "audio_lengths": lengths["audio"]}, [seconds], request)[0]
 
 
 def agreement(agreed: Sequence[str], before: Sequence[str], now: Sequence[str]) -> list[str]:

@@ -60,19 +60,24 @@ class TrainedRun(Recogniser):
         self.abilities = abilities(self._task)
         return {"name": recipe.name or self.folder.name, "source": f"run {self.folder}"}
 
-    def recognise(self, windows: Sequence[np.ndarray], request: Request = PLAIN) -> list[Heard]:
-        self.refuse(request)
+    @property
+    def task(self) -> Any:
+        """The task, in evaluation mode.
+
+        Raises:
+            StentorError: before `load_pretrained`.
+        """
         if self._task is None:
             raise StentorError("the run is not loaded; call load_pretrained first.", path=str(self.folder))
+        return self._task
+
+    def recognise(self, windows: Sequence[np.ndarray], request: Request = PLAIN) -> list[Heard]:
+        self.refuse(request)
+        task = self.task
         if not windows:
             return []
-        batch = self._batch(windows)
         seconds = [len(window) / self.sample_rate for window in windows]
-        if isinstance(self._task, Recognising):
-            found = self._task.recognise(batch, request)
-        else:
-            found = predicted(self._task, batch, seconds, words=request.words)
-        return [Heard((segment,) if segment.text else ()) for segment in found]
+        return answers(task, self._batch(windows), seconds, request)
 
     def _batch(self, windows: Sequence[np.ndarray]) -> dict[str, Any]:
         import torch
@@ -94,6 +99,15 @@ def abilities(task: Any) -> frozenset[str]:
         return task.abilities
     aligns = isinstance(task, Task) and type(task).align is not Task.align
     return frozenset({"words"}) if aligns else frozenset()
+
+
+def answers(task: Any, batch: Mapping[str, Any], seconds: Sequence[float], request: Request) -> list[Heard]:
+    """What a task hears in the rows of a batch, which last `seconds`; a row is one segment, if anything was said."""
+    if isinstance(task, Recognising):
+        found = task.recognise(batch, request)
+    else:
+        found = predicted(task, batch, seconds, words=request.words)
+    return [Heard((segment,) if segment.text else ()) for segment in found]
 
 
 def predicted(task: Any, batch: Mapping[str, Any], seconds: Sequence[float], *, words: bool) -> list[Segment]:
