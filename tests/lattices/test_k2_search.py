@@ -14,7 +14,7 @@ from small_problems import every_reading, posteriors
 
 from stentor_asr.lattice import search
 from stentor_asr.lattice.graphs import token_graph, topology, word_graph
-from stentor_asr.lattice.ngram import NGram, bigram
+from stentor_asr.lattice.ngram import END, NGram, bigram
 
 WIDE = search.Beam(search=1e4, output=1e4, fewest=0, most=100000)
 TOKENS = {"a": 1, "b": 2, "c": 3}
@@ -108,24 +108,21 @@ def test_the_best_path_comes_first_however_few_are_drawn():
         assert tuple(found) == one[0].symbols
 
 
-def arpa(tmp_path, name, pairs):
+def model(pairs):
     """A bigram over a, b, c with the given pairs; everything else backs off to 0.25 each."""
-    lines = ["\\data\\", "", "\\1-grams:", "-99 <s> 0", *(f"-0.60206 {word} 0" for word in ("a", "b", "c", "</s>")), ""]
-    lines += ["\\2-grams:", *(f"{math.log10(value)} {before} {word}" for (before, word), value in pairs.items())]
-    file = tmp_path / name
-    file.write_text("\n".join([*lines, "\\end\\", ""]), encoding="utf-8")
-    return NGram.read(file)
+    singles = {(word,): math.log(0.25) for word in (*TOKENS, END)}
+    return NGram({**singles, **{pair: math.log(value) for pair, value in pairs.items()}}, {})
 
 
 # two frames: a for sure, then c before b; a third possibility, a alone, is far behind
 HEARD = torch.tensor([[[0.01, 0.97, 0.01, 0.01], [0.01, 0.01, 0.43, 0.55]]]).log()
 
 
-def test_a_language_model_changes_what_is_heard(tmp_path):
+def test_a_language_model_changes_what_is_heard():
     lengths = torch.tensor([2])
     assert search.decoded(HEARD, lengths, topology(3), WIDE) == [[1, 3]]
     # a b: .97 x .43 x P(a) .25 x P(b | a) .8 x P(end) .25; a c: .97 x .55 x .25 x .1 x .25
-    graph = token_graph(arpa(tmp_path, "lm.arpa", {("a", "b"): 0.8, ("a", "c"): 0.1}), TOKENS)
+    graph = token_graph(model({("a", "b"): 0.8, ("a", "c"): 0.1}), TOKENS)
     lattice = search.lattices(HEARD, lengths, graph, WIDE)
     assert search.best(lattice)[0] == [[1, 2]]
     assert search.best_scores(lattice).item() == pytest.approx(math.log(0.97 * 0.43 * 0.25 * 0.8 * 0.25), abs=1e-4)
@@ -133,13 +130,13 @@ def test_a_language_model_changes_what_is_heard(tmp_path):
     assert (first.symbols, second.symbols) == ((1, 2), (1, 3))
     assert second.score == pytest.approx(math.log(0.97 * 0.55 * 0.25 * 0.1 * 0.25), abs=1e-4)
     # with a tenth of the model's weight, hearing wins again: .43 x .8^w < .55 x .1^w for w < .118
-    light = token_graph(arpa(tmp_path, "light.arpa", {("a", "b"): 0.8, ("a", "c"): 0.1}), TOKENS, weight=0.1)
+    light = token_graph(model({("a", "b"): 0.8, ("a", "c"): 0.1}), TOKENS, weight=0.1)
     assert search.decoded(HEARD, lengths, light, WIDE) == [[1, 3]]
 
 
-def test_rescoring_is_the_arithmetic_of_its_weights(tmp_path):
-    old = arpa(tmp_path, "old.arpa", {("a", "b"): 0.8, ("a", "c"): 0.1})
-    new = arpa(tmp_path, "new.arpa", {("a", "b"): 0.02, ("a", "c"): 0.5})
+def test_rescoring_is_the_arithmetic_of_its_weights():
+    old = model({("a", "b"): 0.8, ("a", "c"): 0.1})
+    new = model({("a", "b"): 0.02, ("a", "c"): 0.5})
     lattice = search.lattices(HEARD, torch.tensor([2]), token_graph(old, TOKENS), WIDE)
     lists = search.n_best(lattice, 4)
     (again,) = search.rescored(lists, new, NAMES, weight=0.5)

@@ -23,6 +23,7 @@ def stentor_register(registry: Registry) -> None:
     registry.encoder("conformer", "stentor_asr.encoder:Conformer")
     registry.decoder("ctc-greedy", "stentor_asr.decoder:CTCGreedy")
     registry.decoder("ctc-beam", "stentor_asr.decoders.beam:CTCBeam")
+    registry.decoder("ctc-flashlight", "stentor_asr.decoders.flashlight:CTCFlashlight")
     registry.decoder("k2", "stentor_asr.lattice.decoder:K2Decoder")
     registry.task("ctc", "stentor_asr.ctc:CTCTask")
     registry.recogniser("whisper", "stentor_asr.whisper.recogniser:WhisperRecogniser")

@@ -1,14 +1,12 @@
-"""Backoff n-gram models: read from ARPA files, scored, estimated for tokens."""
+"""Backoff n-gram models: scored, and estimated for tokens."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 BEGIN, END = "<s>", "</s>"
-_LN10 = math.log(10.0)
 Context = tuple[str, ...]
 
 
@@ -23,39 +21,7 @@ class NGram:
     def __init__(self, probabilities: Mapping[Context, float], backoffs: Mapping[Context, float]) -> None:
         self.probabilities, self.backoffs = dict(probabilities), dict(backoffs)
         self.order = max(map(len, self.probabilities))
-        self.contexts = {(), *(ngram[:-1] for ngram in self.probabilities)}
-
-    @classmethod
-    def read(cls, path: str | Path) -> NGram:
-        """Read an ARPA file.
-
-        Raises:
-            ValueError: when the file is no ARPA file, with the line at fault.
-        """
-        probabilities: dict[Context, float] = {}
-        backoffs: dict[Context, float] = {}
-        for size, number, line in _entries(path):
-            fields = line.split()
-            ngram = tuple(fields[1 : size + 1])
-            try:
-                values = [float(fields[0]), *map(float, fields[size + 1 :])]
-            except ValueError:
-                values = []
-            if len(ngram) != size or len(values) not in (1, 2):
-                raise ValueError(f"{path}, line {number}: '{line}' is no {size}-gram of an ARPA file")
-            probabilities[ngram] = values[0] * _LN10
-            if len(values) == 2:
-                backoffs[ngram] = values[1] * _LN10
-        if not probabilities:
-            raise ValueError(f"{path} holds no n-grams; an ARPA file has a section '\\1-grams:'")
-        return cls(probabilities, backoffs)
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The vocabulary, sentence ends left out, sorted."""
-        return tuple(
-            sorted(ngram[0] for ngram in self.probabilities if len(ngram) == 1 and ngram[0] not in (BEGIN, END))
-        )
+        self.contexts = {(), *self.backoffs, *(ngram[:-1] for ngram in self.probabilities)}
 
     @property
     def start(self) -> Context:
@@ -111,17 +77,3 @@ def bigram(sentences: Sequence[Sequence[str]], words: Sequence[str]) -> NGram:
         probabilities[before, word] = math.log(smoothed)
     backoffs = {(before,): math.log(kinds[before] / (seen[before] + kinds[before])) for before in seen}
     return NGram(probabilities, backoffs)
-
-
-def _entries(path: str | Path) -> Iterator[tuple[int, int, str]]:
-    """Order, line number and text of every n-gram of an ARPA file."""
-    size = 0
-    with open(path, encoding="utf-8") as lines:
-        for number, raw in enumerate(lines, 1):
-            line = raw.strip()
-            if line == "\\end\\":
-                return
-            if line.startswith("\\"):
-                size = int(line[1:].partition("-")[0]) if line.endswith("-grams:") else 0
-            elif line and size:
-                yield size, number, line
