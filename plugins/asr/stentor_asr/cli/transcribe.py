@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stentor.errors import StentorError
+from stentor_asr.cli import stream
 
 if TYPE_CHECKING:
     from stentor_asr.transcribe.pipeline import Transcript
@@ -21,7 +22,7 @@ _LONG = 120.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio files, and folders of them")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="audio files, and folders of them")
     who = parser.add_mutually_exclusive_group()
     models = f"a recogniser of 'stentor list recogniser', or Whisper weights (default {DEFAULT})"
     who.add_argument("--model", default=DEFAULT, metavar="NAME", help=models)
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hotwords", metavar="FILE|WORDS", help=hotwords)
     parser.add_argument("--batch", type=int, default=8, help="windows of 30 s at a time (default 8)")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
+    stream.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,6 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.batch < 1:
         raise StentorError("must be at least 1.", path="--batch", value=arguments.batch)
     request = _request(arguments)
+    if arguments.stream:
+        stream.check(arguments)
+        recogniser = _recogniser(arguments)
+        recogniser.load_pretrained()
+        return stream.run(arguments, recogniser, request)
+    if not arguments.files:
+        raise StentorError("name audio files, or --stream for the microphone.", path="FILE")
     files = places.found(arguments.files)
     work = list(zip([path for path, _ in files], _targets(arguments, files), strict=True))
     if arguments.resume:
@@ -59,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     about = _about(arguments, recogniser.load_pretrained())
     recogniser.refuse(request)
     failed = 0
-    paths = [path for path, _ in work]
-    for (_, target), transcript in zip(work, _transcripts(paths, recogniser, arguments.batch, request), strict=True):
+    transcripts = _transcripts([path for path, _ in work], recogniser, request, arguments)
+    for (_, target), transcript in zip(work, transcripts, strict=True):
         failed += transcript.failure is not None
         _tell(transcript)
         if transcript.failure is None or transcript.segments:
@@ -121,17 +130,20 @@ def _about(arguments: argparse.Namespace, provenance: dict[str, str]) -> dict[st
     return {"model": str(arguments.run or arguments.model), "weights": provenance, "versions": versions}
 
 
-def _transcripts(paths: list[Path], recogniser: Recogniser, batch: int, request: Request) -> Iterator[Transcript]:
+def _transcripts(
+    paths: list[Path], recogniser: Recogniser, request: Request, arguments: argparse.Namespace
+) -> Iterator[Transcript]:
     from tqdm import tqdm
 
     from stentor_asr.transcribe.pipeline import transcribe
 
+    vad = stream.detector(arguments.vad)
     total = sum(map(_duration, paths))
     terminal = sys.stderr.isatty()
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
     hidden, pause = not terminal and total < _LONG, 0.2 if terminal else 30.0
     with tqdm(total=round(total), desc="audio", disable=hidden, mininterval=pause, bar_format=form) as bar:
-        yield from transcribe(paths, recogniser, batch, bar.update, request)
+        yield from transcribe(paths, recogniser, arguments.batch, bar.update, request, vad=vad)
 
 
 def _duration(path: Path) -> float:
