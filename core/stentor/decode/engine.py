@@ -16,6 +16,7 @@ from stentor.errors import StentorError
 from stentor.interfaces.backbone import Backbone
 from stentor.interfaces.drafter import Drafter
 from stentor.sequence.grammar import Grammar
+from stentor.sequence.packing import CONTINUOUS
 
 __all__ = ["Generation", "OnToken", "Reason", "Stop", "generate"]
 
@@ -30,6 +31,7 @@ def generate(
     on_token: OnToken | None = None,
     stop: Stop | None = None,
     drafter: Drafter | None = None,
+    prompt_ids: Sequence[Tensor] | None = None,
 ) -> Generation:
     """Continue every prompt. A row's tokens do not depend on its neighbours; a finished row leaves the batch.
 
@@ -45,6 +47,7 @@ def generate(
         on_token: called with (row, token) as soon as a token is chosen.
         stop: called with (row, tokens so far) after every token; True ends the row.
         drafter: proposes tokens that one pass verifies; greedy decoding only.
+        prompt_ids: for the drafter, where prompts are embeddings: int64 [T] per row, -1 where there is no id.
 
     Raises:
         StentorError: for an empty prompt, a grammar over another vocabulary, or a drafter with a temperature.
@@ -64,7 +67,7 @@ def generate(
         embedded = _embedded(backbone, prompts)
         if drafter is None:
             return Run(backbone, settings, len(prompts), **options).all(embedded)
-        ids = None if any(prompt.is_floating_point() for prompt in prompts) else prompts
+        ids = [_ids(prompt) for prompt in prompts] if prompt_ids is None else prompt_ids
         return Speculation(backbone, settings, len(prompts), drafter=drafter, ids=ids, **options).all(embedded)
     finally:
         for module, mode in zip(modules, training, strict=True):
@@ -76,3 +79,9 @@ def _embedded(backbone: Backbone, prompts: Sequence[Tensor]) -> list[Tensor]:
     if empty:
         raise StentorError(f"prompt {empty[0]} is empty; a prompt needs at least one position.")
     return [prompt if prompt.is_floating_point() else backbone.embed(prompt) for prompt in prompts]
+
+
+def _ids(prompt: Tensor) -> Tensor:
+    if not prompt.is_floating_point():
+        return prompt
+    return torch.full(prompt.shape[:1], CONTINUOUS, device=prompt.device)

@@ -24,10 +24,10 @@ class Speculation(Run):
     Args:
         run: what `Run` takes.
         drafter: proposes.
-        ids: the prompts as ids, where they were given so.
+        ids: the prompts' ids, int64 [T] per row, -1 where there is none.
     """
 
-    def __init__(self, *run: Any, drafter: Drafter, ids: Sequence[Tensor] | None, **options: Any) -> None:
+    def __init__(self, *run: Any, drafter: Drafter, ids: Sequence[Tensor], **options: Any) -> None:
         super().__init__(*run, **options)
         self.drafter, self.ids, self.extra = drafter, ids, drafter.length
         self.rounds: list[list[tuple[int, int]]] = [[] for _ in self.tokens]
@@ -45,7 +45,7 @@ class Speculation(Run):
             cache.select(kept)
             inputs, hidden, chosen = inputs[kept], hidden[kept], chosen[kept]
             held = [held[place] for place in going]
-        ids = None if self.ids is None else [self.ids[row] for row in self.active]
+        ids = [self.ids[row] for row in self.active]
         capacity = max(held) + self.settings.max_new_tokens + self.extra
         draft = self.drafter.start(Prefilled(inputs, held, hidden, ids, chosen, capacity, self.ends))
         self._rounds(cache, draft, held, chosen)

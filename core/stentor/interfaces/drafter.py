@@ -21,7 +21,7 @@ class Prefilled:
         inputs: float [B, T, dim], embeddings of the prompts, right-padded.
         lengths: positions of each prompt.
         hidden: float [B, T, dim], the backbone's hidden states there.
-        ids: int64 [T_b] per row where the prompts were given as ids, else None.
+        ids: int64 [T_b] per row, the prompts' ids, -1 where a position is continuous or nobody said what it is.
         first: int64 [B], the first token of each row.
         capacity: most positions, prompt and tokens together, that a row will ever hold, drafts included.
         ends: ids that end a row: nothing that follows one in a draft can be of use.
@@ -30,7 +30,7 @@ class Prefilled:
     inputs: Tensor
     lengths: Sequence[int]
     hidden: Tensor
-    ids: Sequence[Tensor] | None
+    ids: Sequence[Tensor]
     first: Tensor
     capacity: int
     ends: Collection[int] = ()
