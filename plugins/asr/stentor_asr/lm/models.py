@@ -24,12 +24,21 @@ def load(path: str | Path) -> Model:
     Raises:
         StentorError: when the file cannot be read, or is binary and KenLM is not installed.
     """
+    return KenLM(path) if _is_binary(path) else NGram(arpa.read(path))
+
+
+def words(path: str | Path) -> list[str]:
+    """The words of a model, without the beginning, end and unknown that stand for none; raises as `load` does."""
+    found = _words(Path(path)) if _is_binary(path) else arpa.read(path).words
+    return [word for word in found if word not in (arpa.BEGIN, arpa.END, UNKNOWN)]
+
+
+def _is_binary(path: str | Path) -> bool:
     try:
         with open(path, "rb") as file:
-            binary = file.read(len(_BINARY)) == _BINARY
+            return file.read(len(_BINARY)) == _BINARY
     except OSError as cause:
         raise StentorError(f"the language model cannot be read: {cause.strerror}.", path=str(path)) from cause
-    return KenLM(path) if binary else NGram(arpa.read(path))
 
 
 class KenLM:
