@@ -22,6 +22,15 @@ SMALL = {
         "unseen_voice": "hibari",
         "workers": 1,
     },
+    ("corpus", "phrases"): {
+        "clips": 3,
+        "valid": 1,
+        "heldout": 1,
+        "voices": ("espeak:en-us", "espeak:en-us+f2"),
+        "unseen_voice": "hibari",
+        "workers": 1,
+    },
+    ("corpus", "lm-text"): {"rows": 20, "chat": 10, "valid": 5},
 }
 TASK_SECTIONS = {
     "encoder": {"name": "whisper"},

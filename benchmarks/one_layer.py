@@ -1,0 +1,222 @@
+"""The figures of docs/results/one-layer-alignment.md: train what is missing, score what is not scored, write the tables.
+
+    python benchmarks/one_layer.py [FOLDER]
+
+Begins where it was cut off. Needs corpora/phrases and corpora/lm-text; with corpora/asterisk (and the like) it scores
+real speech too.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from stentor.analysis import hearing
+from stentor.data import manifest
+from stentor.evaluate import significance
+from stentor.evaluate.scoring import build_metrics
+from stentor.evaluate.settings import EvaluateSettings
+from stentor.train import load
+
+SEEDS = (1, 2, 3)
+RUNS = Path("runs")
+BACKBONE = "model.backbone.*"
+PHRASES = Path("corpora/phrases")
+METRIC = {"transcribe": "wer", "translate": "wer", "answer": "response-errors", "chat": "response-errors"}
+CURVE = {10: "110", 30: "330"}
+
+
+def train(recipe: str, folder: Path, *changes: str) -> Path:
+    """Train unless it was done, going on with what was cut off."""
+    if (folder / "config.yaml").exists():
+        words = ["--resume", str(folder)]
+    else:
+        words = [recipe, *changes, "train.tracking=[]", "--run", str(folder)]
+    subprocess.run([sys.executable, "-m", "stentor", "train", *words], check=True)
+    return folder
+
+
+def everything_trained() -> None:
+    train("asr/lm-base", RUNS / "lm-base")
+    train("asr/lm-chat", RUNS / "lm-chat")
+    for seed in SEEDS:
+        train("asr/one-layer", aligned(seed), f"seed={seed}", "data.valid=''")
+    train("asr/lm-unrelated", RUNS / "lm-unrelated")
+    if Path("corpora/asterisk/train.jsonl.gz").exists():
+        for seed in SEEDS:
+            train(
+                "asr/one-layer-real", real(seed), f"seed={seed}", f"train.initialise={aligned(seed)}", "data.valid=''"
+            )
+    for share, clips in CURVE.items():
+        corpus = Path(f"corpora/phrases-{share}")
+        if not (corpus / "train.jsonl.gz").exists():
+            prepare = ["prepare", "phrases", "-o", str(corpus), f"clips={clips}", "valid=1", "heldout=1"]
+            subprocess.run([sys.executable, "-m", "stentor", *prepare], check=True)
+        for seed in SEEDS:
+            changes = (f"seed={seed}", f"data.train={corpus / 'train.jsonl.gz'}", "data.valid=''")
+            train("asr/one-layer", RUNS / f"one-layer-{share}-s{seed}", *changes)
+
+
+def aligned(seed: int) -> Path:
+    return RUNS / f"one-layer-s{seed}"
+
+
+def real(seed: int) -> Path:
+    return RUNS / f"one-layer-real-s{seed}"
+
+
+def sets() -> dict[str, str]:
+    return {f"{voice}-{task}": task for voice in ("heldout-voice", "heldout-sentences") for task in METRIC}
+
+
+def score(kept: Path, run: Path, variant: str, manifests: dict[str, tuple[Path, str]]) -> None:
+    """Counts of `run` on every set, kept as JSON; `variant` says which backbone hears, or what is heard instead."""
+    missing = {name: told for name, told in manifests.items() if not place(kept, run, variant, name).exists()}
+    if not missing:
+        return
+    other = variant.startswith("lm-")
+    _, task = load(RUNS / "lm-base" if variant == "text" else run, swaps={BACKBONE: RUNS / variant} if other else None)
+    settings = EvaluateSettings(normaliser="basic", batch_size=32)
+    for name, (path, metric) in missing.items():
+        references, outputs, ids = [], [], []
+        for batch in batches(task, path, settings):
+            if variant == "silence":
+                batch["frames"] = torch.zeros_like(batch["frames"])
+            if variant == "text":
+                batch["custom"] = [row | {"given": row["spoken"]} for row in batch["custom"]]
+            outputs += task.predict(batch)
+            references += batch["texts"]
+            ids += batch["ids"]
+        counts = build_metrics([metric], "basic")[metric].counts(references, outputs)
+        rows = sorted(zip(ids, counts, references, outputs, strict=True))
+        target = place(kept, run, variant, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(rows, ensure_ascii=False, indent=0))
+
+
+PREPARED: dict[tuple[str, bool], list[dict]] = {}
+
+
+def batches(task, path, settings):
+    """Batches of a set; Whisper, the same in every run, hears each set once."""
+    key = (str(path), task.cached_encoder() is not None)
+    if key not in PREPARED:
+        PREPARED[key] = hearing.prepared(task, manifest.load(path), settings)
+    return [dict(batch) for batch in PREPARED[key]]
+
+
+def place(kept: Path, run: Path, variant: str, name: str) -> Path:
+    return kept / run.name / variant / f"{name}.json"
+
+
+def everything_scored(kept: Path) -> None:
+    spoken = {name: (PHRASES / f"{name}.jsonl.gz", METRIC[task]) for name, task in sets().items()}
+    held = {name: told for name, told in spoken.items() if name.startswith("heldout-voice")}
+    for seed in SEEDS:
+        score(kept, aligned(seed), "own", spoken)
+        for variant in ("silence", "lm-chat", "lm-unrelated"):
+            score(kept, aligned(seed), variant, held)
+        for share in CURVE:
+            score(kept, RUNS / f"one-layer-{share}-s{seed}", "own", held)
+    score(kept, RUNS / "lm-base", "text", held)
+    for name in ("lm-chat", "lm-unrelated"):
+        score_text(kept, name, held)
+    heard = {
+        "prompts": Path("corpora/asterisk/test.jsonl.gz"),
+        "librispeech": Path("corpora/librispeech-clips/all.jsonl.gz"),
+    }
+    there = {name: (path, "wer") for name, path in heard.items() if path.exists()}
+    for seed in SEEDS if there else ():
+        for run in (aligned(seed), real(seed)):
+            for variant in ("own", "silence"):
+                score(kept, run, variant, there)
+
+
+def score_text(kept: Path, name: str, manifests: dict[str, tuple[Path, str]]) -> None:
+    """What another language model makes of the same words as text."""
+    missing = {key: told for key, told in manifests.items() if not place(kept, RUNS / name, "text", key).exists()}
+    if missing:
+        _, task = load(RUNS / name)
+        for key, (path, metric) in missing.items():
+            rows = []
+            for batch in batches(task, path, EvaluateSettings(normaliser="basic", batch_size=32)):
+                batch["custom"] = [row | {"given": row["spoken"]} for row in batch["custom"]]
+                said = task.predict(batch)
+                counts = build_metrics([metric], "basic")[metric].counts(batch["texts"], said)
+                rows += zip(batch["ids"], counts, batch["texts"], said, strict=True)
+            target = place(kept, RUNS / name, "text", key)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(sorted(rows), ensure_ascii=False, indent=0))
+
+
+def counts_of(kept: Path, runs: list[Path], variant: str, name: str) -> list[tuple[float, float]]:
+    """(errors, units) of every utterance, summed over `runs`."""
+    tables = [json.loads(place(kept, run, variant, name).read_text()) for run in runs]
+    assert len({tuple(row[0] for row in table) for table in tables}) == 1, "the runs were scored on other utterances"
+    return [tuple(map(sum, zip(*(row[1] for row in rows), strict=True))) for rows in zip(*tables, strict=True)]
+
+
+def cell(kept: Path, runs: list[Path], variant: str, name: str) -> str:
+    """Mean over runs with its interval over the utterances, and the value of each run."""
+    found = significance.bootstrap(counts_of(kept, runs, variant, name))
+    each = [100 * significance.ratio(counts_of(kept, [run], variant, name)) for run in runs]
+    listed = f" ({', '.join(f'{one:.1f}' for one in each)})" if len(each) > 1 else ""
+    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]{listed}"
+
+
+def change(kept: Path, runs: list[Path], variant: str, name: str, base: str = "own") -> str:
+    """Change of a variant against `base`, in points and relative, paired by utterance."""
+    one, other = (counts_of(kept, runs, kind, name) for kind in (base, variant))
+    moved, value = significance.compare(one, other), significance.ratio(one)
+    relative = f", {100 * moved.difference / value:+.1f} %" if value else ""
+    return f"{100 * moved.difference:+.1f} [{100 * moved.low:+.1f}, {100 * moved.high:+.1f}]{relative}"
+
+
+def tables(kept: Path) -> list[str]:
+    runs = [aligned(seed) for seed in SEEDS]
+    held = [name for name in sets() if name.startswith("heldout-voice")]
+    told = ["## Against no audio", "", "| set | errors | frames all zero | difference | words as text |",
+            "| --- | --- | --- | --- | --- |"]  # fmt: skip
+    for name in held:
+        text = cell(kept, [RUNS / "lm-base"], "text", name)
+        told.append(f"| {name} | {cell(kept, runs, 'own', name)} | {cell(kept, runs, 'silence', name)} | "
+                    f"{change(kept, runs, 'silence', name)} | {text} |")  # fmt: skip
+    told += ["", "## Held-out sentences by the training voices", "", "| set | errors |", "| --- | --- |"]
+    told += [f"| {name} | {cell(kept, runs, 'own', name)} |" for name in sets() if name not in held]
+    told += ["", "## Exchanged language models", "",
+             "| set | base | chat sibling | change | unrelated | change | sibling, as text | unrelated, as text |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    for name in held:
+        told.append(f"| {name} | {cell(kept, runs, 'own', name)} | {cell(kept, runs, 'lm-chat', name)} | "
+                    f"{change(kept, runs, 'lm-chat', name)} | {cell(kept, runs, 'lm-unrelated', name)} | "
+                    f"{change(kept, runs, 'lm-unrelated', name)} | {cell(kept, [RUNS / 'lm-chat'], 'text', name)} | "
+                    f"{cell(kept, [RUNS / 'lm-unrelated'], 'text', name)} |")  # fmt: skip
+    told += ["", "## Amount of data", "", "| set | 10 % | 30 % | 100 % |", "| --- | --- | --- | --- |"]
+    for name in held:
+        cells = [cell(kept, [RUNS / f"one-layer-{share}-s{seed}" for seed in SEEDS], "own", name) for share in CURVE]
+        told.append(f"| {name} | {' | '.join(cells)} | {cell(kept, runs, 'own', name)} |")
+    told += ["", "## Real speech", "", "| set | trained on | WER | frames all zero |", "| --- | --- | --- | --- |"]
+    for name in ("prompts", "librispeech"):
+        for which, label in ((aligned, "synthetic voices"), (real, "and 20 minutes of prompts")):
+            some = [which(seed) for seed in SEEDS]
+            if place(kept, some[-1], "silence", name).exists():
+                told.append(f"| {name} | {label} | {cell(kept, some, 'own', name)} | "
+                            f"{cell(kept, some, 'silence', name)} |")  # fmt: skip
+    return told
+
+
+def main() -> None:
+    kept = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/one-layer-results")
+    everything_trained()
+    everything_scored(kept)
+    told = "\n".join(tables(kept))
+    (kept / "tables.md").write_text(told + "\n")
+    print(told)
+
+
+if __name__ == "__main__":
+    main()
