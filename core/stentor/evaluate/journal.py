@@ -51,7 +51,7 @@ class Journal:
 
     def open(self, *, fresh: bool = False) -> dict[str, Row]:
         """What is there already, by utterance id, from the finished result or the partial one; nothing if `fresh`."""
-        kept = [] if fresh else self._partial() or self._finished()
+        kept = [] if fresh else self._partial() or self.finished().get("utterances", [])
         self.rows = {row["id"]: row for row in kept if "unscored" not in row and "failure" not in row}
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,12 +74,13 @@ class Journal:
         write_json(self.result, {**result, "fingerprint": self.fingerprint})
         self.path.unlink(missing_ok=True)
 
-    def _finished(self) -> list[Row]:
+    def finished(self) -> dict[str, Any]:
+        """The finished result under the same fingerprint that is there already, else nothing."""
         try:
-            told = json.loads(self.result.read_text("utf-8"))
+            told: dict[str, Any] = json.loads(self.result.read_text("utf-8"))
         except (OSError, ValueError):
-            return []
-        return told["utterances"] if told.get("fingerprint") == self.fingerprint else []
+            return {}
+        return told if told.get("fingerprint") == self.fingerprint else {}
 
     def _partial(self) -> list[Row]:
         try:

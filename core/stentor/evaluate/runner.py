@@ -22,6 +22,7 @@ from stentor.evaluate.decoding import Predictor, batch_of, decode, read
 from stentor.evaluate.journal import Journal, Row
 from stentor.evaluate.scoring import build_metrics, score, shown
 from stentor.evaluate.settings import EvaluateSettings
+from stentor.interfaces.task import Task
 from stentor.model.device import choose_device
 
 Result = dict[str, Any]
@@ -68,7 +69,9 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
     )
     metrics = build_metrics(settings.metrics or subject.metrics, settings.normaliser)
     journal = Journal(subject.folder / "evaluation", name, _fingerprint(subject, path))
+    _statistics(subject.predictor)  # what was counted before this set
     rows = decode(subject.predictor, utterances, journal, settings, device, fresh=fresh)
+    statistics = _statistics(subject.predictor) or journal.finished().get("statistics")
     result: Result = {
         "set": name,
         "manifest": str(path),
@@ -77,6 +80,7 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
         "normaliser": settings.normaliser,
         **_costs(rows, device),
         "bad_rows": bad,
+        **({"statistics": statistics} if statistics else {}),
         "machine": machine.describe(device),
         **({"provenance": dict(subject.provenance)} if subject.provenance else {}),
     }
@@ -85,6 +89,11 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
     result["utterances"] = rows
     journal.close(result)
     return result
+
+
+def _statistics(predictor: Predictor) -> Result | None:
+    """What a task has counted while predicting since it was last asked."""
+    return predictor.statistics() if isinstance(predictor, Task) else None
 
 
 def _place(predictor: Predictor, settings: EvaluateSettings) -> torch.device:

@@ -14,6 +14,7 @@ from stentor.plugins import registry
 from stentor.report import analysis, page
 from stentor.report.clips import Budget, clip
 from stentor.report.curves import curves
+from stentor.report.drafting import drafting
 from stentor.report.gather import RunData, gather
 
 _EXAMPLES, _SPEAKERS, _MOST_ROWS = 6, 24, 12
@@ -31,7 +32,7 @@ def write(folder: Path, path: Path | None = None) -> Path:
     """
     run = gather(folder)
     budget = Budget()
-    drawn = curves(run.metrics)
+    drawn, drafts = curves(run.metrics), drafting(run.results)
     sets = [_set(result, budget) for result in run.results]
     return page.write(
         path or folder / "report.html",
@@ -39,7 +40,8 @@ def write(folder: Path, path: Path | None = None) -> Path:
         run=run,
         headline=_headline(run),
         verdicts=[verdict for result in run.results for verdict in _verdicts(result)],
-        sections=_sections(bool(drawn), bool(sets)),
+        sections=_sections(bool(drawn), bool(sets), bool(drafts)),
+        drafting=drafts,
         curves=drawn,
         sets=sets,
         metric_bars=_metric_bars(run.results),
@@ -53,9 +55,14 @@ def write(folder: Path, path: Path | None = None) -> Path:
     )
 
 
-def _sections(curves: bool, sets: bool) -> list[tuple[str, str]]:
+def _sections(curves: bool, sets: bool, drafts: bool) -> list[tuple[str, str]]:
     scored = [("sets", "Error rates"), ("speakers", "Speakers"), ("errors", "Words"), ("utterances", "Utterances")]
-    return [*([("curves", "Curves")] * curves), *(scored * sets), ("about", "How it was made")]
+    return [
+        *([("curves", "Curves")] * curves),
+        *(scored * sets),
+        *([("drafting", "Drafted tokens")] * drafts),
+        ("about", "How it was made"),
+    ]
 
 
 def _headline(run: RunData) -> str:
