@@ -13,6 +13,7 @@ from stentor.config import Recipe
 from stentor.data import quarantine
 from stentor.data.atomic import replacing
 from stentor.errors import StentorError
+from stentor.model.weights import beside
 from stentor.plugins import registry
 from stentor.train import checkpoint, parameters, randomness, tracking, weights
 from stentor.train.assembly import assemble, class_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from stentor.train.batches import Batches
 
 FIXED = "fixed.safetensors"
+EMBEDDED = "pretrained"
+"""Where an export has the pretrained weights that it embeds; a run has none."""
 _BEGIN = checkpoint.place(Path(), 0).name
 
 
@@ -129,6 +132,16 @@ def load(
     for pattern, other in (swaps or {}).items():
         exchange(task, pattern, _as_parent(Path(other)))
     return recipe, task.eval()
+
+
+def chosen(folder: Path) -> tuple[Recipe, Checkpoint]:
+    """The recipe of a run and the checkpoint that `load` takes.
+
+    Raises:
+        StentorError: when there is none.
+    """
+    recipe = _recipe(folder)
+    return recipe, _found(recipe, folder)
 
 
 def _found(recipe: Recipe, folder: Path, step: int | None = None) -> Checkpoint:
@@ -267,8 +280,9 @@ def _write_folder(
 def _rebuild(folder: Path, recipe: Recipe, found: Checkpoint) -> tuple[Task, weights.Inventory]:
     """The task as it was at a checkpoint."""
     randomness.seed_all(recipe.seed)
-    task = assemble(recipe.config, state=_read_json(folder / "task.json"))
-    inventory, _ = prepare(task, recipe.settings("train"))
+    with beside(folder / EMBEDDED):
+        task = assemble(recipe.config, state=_read_json(folder / "task.json"))
+        inventory, _ = prepare(task, recipe.settings("train"))
     inventory = inventory.with_sourced(_read_json(folder / "provenance.json", "frozen", "tensors"))
     sourced = weights.combined(weights.digests(task, inventory.sourced))
     if _read_json(folder / "provenance.json", "frozen", "sha256") != sourced:
