@@ -101,14 +101,18 @@ class HubFolder(Checkpoint):
             yield path
 
 
+def asks_for_code(key: str) -> bool:
+    """Whether this key of a configuration makes transformers run code; it takes some with underscores around too."""
+    return key.strip("_").removesuffix("_internal") in _ASKS_FOR_CODE
+
+
 def _code_keys(content: Any) -> Iterator[str]:
-    """Keys at any depth that make transformers run code; it takes some of them with underscores around too."""
+    """Keys at any depth that make transformers run code."""
     waiting = [content]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):
-            asks = (key for key in part if key.strip("_").removesuffix("_internal") in _ASKS_FOR_CODE)
-            yield from (key for key in asks if part[key])
+            yield from (key for key in part if asks_for_code(key) and part[key])
             waiting.extend(part.values())
         elif isinstance(part, list):
             waiting.extend(part)

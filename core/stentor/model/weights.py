@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +18,11 @@ from stentor.interfaces.weights import Checkpoint, WeightPackage
 from stentor.model.hub_folder import SAFE, TORCH, HubFolder
 from stentor.plugins import registry
 
-Place = Literal["folder", "hub cache", "hub", "package"]
+Place = Literal["export", "folder", "hub cache", "hub", "package"]
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _WANTED = ["*.json", "*.safetensors", "*.model", "vocab.txt", "merges.txt"]
 _PROBE_SECONDS = 5.0
+_BESIDE: ContextVar[Path | None] = ContextVar("beside", default=None)
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,9 @@ class Source:
 def resolve(name: str, *, download: bool = True) -> Source:
     """Find the weights called `name`.
 
-    In order: a local folder, the Hub cache, the Hub (when `download` and ``HF_HUB_OFFLINE`` allow; what is fetched is
-    said on stderr), an installed weight package (kind ``weights`` of the registry).
+    In order: inside of `beside` its folder; then a local folder, the Hub cache, the Hub (when `download` and
+    ``HF_HUB_OFFLINE`` allow; what is fetched is said on stderr), an installed weight package (kind ``weights`` of the
+    registry).
 
     Raises:
         StentorError: when they are in none of these places (all four are listed with what to install), or when what
@@ -59,6 +63,8 @@ def resolve(name: str, *, download: bool = True) -> Source:
         ("hub", _from_hub if download else lambda _: "the Hub (a download was not asked for)"),
         ("package", _in_package),
     ]
+    if _BESIDE.get() is not None:
+        finders.insert(0, ("export", _in_export))
     missed = []
     for place, find in finders:
         found = find(name)
@@ -73,6 +79,21 @@ def resolve(name: str, *, download: bool = True) -> Source:
     )
 
 
+@contextmanager
+def beside(folder: Path) -> Iterator[None]:
+    """Find what an export embeds: in `folder`, each under its `embedded_name`; nothing where there is no folder."""
+    token = _BESIDE.set(folder if folder.is_dir() else None)
+    try:
+        yield
+    finally:
+        _BESIDE.reset(token)
+
+
+def embedded_name(name: str) -> str:
+    """The folder that holds weights `name` in an export, e.g. ``openai--whisper-tiny.en``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "--", name).strip("-.")
+
+
 def config_of(name: str) -> dict[str, Any]:
     """The ``config.json`` of weights `name` without downloading; empty when they are not at hand."""
     try:
@@ -81,6 +102,13 @@ def config_of(name: str) -> dict[str, Any]:
         if Path(name).expanduser().is_dir():
             raise
         return {}
+
+
+def _in_export(name: str) -> Checkpoint | str:
+    folder = (_BESIDE.get() or Path()) / embedded_name(name)
+    if not (folder / "config.json").is_file():
+        return "the export (it embeds other weights)"
+    return HubFolder(folder, f"export {folder.resolve().parent.parent}")
 
 
 def _in_folder(name: str) -> Checkpoint | str:
