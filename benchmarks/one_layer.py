@@ -1,4 +1,4 @@
-"""The figures of docs/results/one-layer-alignment.md: train what is missing, score what is not scored, write the tables.
+"""The figures of docs/results/one-layer-alignment.md: train what is missing, score what is not, write the tables.
 
     python benchmarks/one_layer.py [FOLDER]
 
@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,6 +21,7 @@ from stentor.data import manifest
 from stentor.evaluate import significance
 from stentor.evaluate.scoring import build_metrics
 from stentor.evaluate.settings import EvaluateSettings
+from stentor.interfaces.task import Task
 from stentor.train import load
 
 SEEDS = (1, 2, 3)
@@ -79,7 +81,7 @@ def score(kept: Path, run: Path, variant: str, manifests: dict[str, tuple[Path, 
     if not missing:
         return
     other = variant.startswith("lm-")
-    _, task = load(RUNS / "lm-base" if variant == "text" else run, swaps={BACKBONE: RUNS / variant} if other else None)
+    _, task = load(run, swaps={BACKBONE: RUNS / variant} if other else None)
     settings = EvaluateSettings(normaliser="basic", batch_size=32)
     for name, (path, metric) in missing.items():
         references, outputs, ids = [], [], []
@@ -98,10 +100,10 @@ def score(kept: Path, run: Path, variant: str, manifests: dict[str, tuple[Path, 
         target.write_text(json.dumps(rows, ensure_ascii=False, indent=0))
 
 
-PREPARED: dict[tuple[str, bool], list[dict]] = {}
+PREPARED: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
 
-def batches(task, path, settings):
+def batches(task: Task, path: Path, settings: EvaluateSettings) -> list[dict[str, Any]]:
     """Batches of a set; Whisper, the same in every run, hears each set once."""
     key = (str(path), task.cached_encoder() is not None)
     if key not in PREPARED:
@@ -122,9 +124,8 @@ def everything_scored(kept: Path) -> None:
             score(kept, aligned(seed), variant, held)
         for share in CURVE:
             score(kept, RUNS / f"one-layer-{share}-s{seed}", "own", held)
-    score(kept, RUNS / "lm-base", "text", held)
-    for name in ("lm-chat", "lm-unrelated"):
-        score_text(kept, name, held)
+    for name in ("lm-base", "lm-chat", "lm-unrelated"):
+        score(kept, RUNS / name, "text", held)
     heard = {
         "prompts": Path("corpora/asterisk/test.jsonl.gz"),
         "librispeech": Path("corpora/librispeech-clips/all.jsonl.gz"),
@@ -134,23 +135,6 @@ def everything_scored(kept: Path) -> None:
         for run in (aligned(seed), real(seed)):
             for variant in ("own", "silence"):
                 score(kept, run, variant, there)
-
-
-def score_text(kept: Path, name: str, manifests: dict[str, tuple[Path, str]]) -> None:
-    """What another language model makes of the same words as text."""
-    missing = {key: told for key, told in manifests.items() if not place(kept, RUNS / name, "text", key).exists()}
-    if missing:
-        _, task = load(RUNS / name)
-        for key, (path, metric) in missing.items():
-            rows = []
-            for batch in batches(task, path, EvaluateSettings(normaliser="basic", batch_size=32)):
-                batch["custom"] = [row | {"given": row["spoken"]} for row in batch["custom"]]
-                said = task.predict(batch)
-                counts = build_metrics([metric], "basic")[metric].counts(batch["texts"], said)
-                rows += zip(batch["ids"], counts, batch["texts"], said, strict=True)
-            target = place(kept, RUNS / name, "text", key)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(json.dumps(sorted(rows), ensure_ascii=False, indent=0))
 
 
 def counts_of(kept: Path, runs: list[Path], variant: str, name: str) -> list[tuple[float, float]]:
