@@ -169,7 +169,7 @@ def spelling(pieces: Pieces, word: str) -> list[int]:
     """Indices that spell a word; none where the tokens cannot."""
     ids = [i + 1 for i in pieces.tokenizer.encode(word)]
     whole = b"".join(pieces.spelled[i] for i in ids)
-    return ids if whole.strip() == word.encode() and all(pieces.spelled[i] for i in ids) else []
+    return ids if whole.strip() == word.encode() else []
 
 
 def _reading(path: np.ndarray, frames: np.ndarray, score: float) -> Hypothesis:

@@ -17,7 +17,8 @@ _MASK = 2**64 - 1
 
 def symbol(piece: bytes) -> str:
     """How a model of tokens writes a piece: without spaces, which ARPA files cannot hold."""
-    return piece.decode(errors="backslashreplace").replace(" ", "\N{LOWER ONE EIGHTH BLOCK}") or UNKNOWN
+    text = piece.decode(errors="backslashreplace").replace(" ", "\N{LOWER ONE EIGHTH BLOCK}")
+    return UNKNOWN if text in ("", "\N{REPLACEMENT CHARACTER}") else text
 
 
 class Lengths(Fusion):

@@ -9,7 +9,7 @@ from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.sequence.tokenizers import Bytes
 
 SPACE = b" "
-_LOST = "\N{REPLACEMENT CHARACTER}"
+_LOST = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Pieces:
         anchor = next((i for i in reversed(range(tokenizer.size)) if tokenizer.decode([i]).strip()), 0)
         before = len(tokenizer.decode([anchor]))
         texts = [tokenizer.decode([anchor, i])[before:] for i in range(tokenizer.size)]
-        return cls((b"", *(b"" if text == _LOST else text.encode() for text in texts)), tokenizer)
+        return cls((b"", *(text.encode() for text in texts)), tokenizer)
 
     def text(self, ids: tuple[int, ...]) -> str:
         """What indices of the log-probabilities spell."""
@@ -48,7 +48,7 @@ class Pieces:
             StentorError: when they cannot.
         """
         ids = [i + 1 for i in self.tokenizer.encode(phrase)]
-        if not ids or not all(self.spelled[i] for i in ids):
+        if not ids or any(self.spelled[i] in (b"", _LOST) for i in ids):
             raise StentorError("the model's tokens cannot spell this phrase.", path="hotwords", value=phrase)
         return b"".join(self.spelled[i] for i in ids).strip()
 
