@@ -1,12 +1,12 @@
-"""Latency, cost and exactness of live transcription: streamed texts against offline ones, in audio time and processor time.
+"""Latency, cost and exactness of live transcription: streamed texts against offline ones, audio and processor time.
 
-Utterances are joined with pauses of 1.2 s and fed in blocks of 20 ms, on one thread. For every utterance that the stream
-found: how much audio had been fed after its speech began when the first partial text came, and after its speech ended
-when the final one did, each with the processor time of the call that gave it. `real_time_factor` is processor time over
-audio, `slowest_call` the 99th percentile of calls: a live stream keeps up where it is below the block or rare. Targets,
-written before the first run: all texts equal; frame by frame, first partial after 1.0 s of audio or less in the median
-and a real-time factor of 0.2 or less. Run with ``python benchmarks/streaming.py [--run RUN ...] [--manifest M | --recordings
-FOLDER] [--limit N]``; without a run, the embedded Whisper is measured.
+Utterances are joined with pauses of 1.2 s and fed in blocks of 20 ms, on one thread. For every utterance that the
+stream found: how much audio had been fed after its speech began when the first partial text came, and after its speech
+ended when the final one did, each with the processor time of the call that gave it. `real_time_factor` is processor
+time over audio, `slowest_call` the 99th percentile of calls. Targets, written before the first run: all texts equal;
+frame by frame, first partial after 1.0 s or less in the median and a real-time factor of 0.2 or less. Run with
+``python benchmarks/streaming.py [--run RUN ...] [--manifest M | --recordings FOLDER] [--limit N]``; without a run, the
+embedded Whisper is measured.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def utterances(arguments: argparse.Namespace) -> Iterator[np.ndarray]:
         clips = sorted(path for path in arguments.recordings.rglob("*") if path.suffix in audio.SUFFIXES)
         yield from (audio.read(path, 16_000) for path in clips[: arguments.limit or None])
         return
-    from stentor.data.manifest import read
+    from stentor.data.manifest import load
 
-    for row in list(read(arguments.manifest))[: arguments.limit or None]:
+    for row in list(load(arguments.manifest))[: arguments.limit or None]:
         yield audio.read(row.audio, 16_000, row.start, row.duration)
 
 
@@ -113,7 +113,7 @@ def timed(streaming: StreamingRecogniser, samples: np.ndarray) -> tuple[list[Tim
 
 
 def latencies(events: list[Timed], rate: int, padding: float) -> dict[str, Any]:
-    """Of the first partial after the begin of speech, of the final one after its end: median and 95th percentile (s)."""
+    """Of the first partial after speech began, of the final one after it ended: median and 95th percentile (s)."""
     first: list[tuple[float, float]] = []
     final: list[tuple[float, float]] = []
     waiting = True
