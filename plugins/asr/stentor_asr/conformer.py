@@ -32,18 +32,22 @@ class Subsampling(nn.Module):
 
     def beginning(self, like: Tensor) -> tuple[Tensor, ...]:
         """What each convolution holds before the first of `like` [B, ...]: its padding."""
-        pairs = zip(self.strides, self.convolutions, strict=True)
-        return tuple(like.new_zeros(len(like), part.in_channels, stride - 1) for stride, part in pairs)  # type: ignore[call-overload]
+        pairs = zip(self.strides, self._parts, strict=True)
+        return tuple(like.new_zeros(len(like), part.in_channels, stride - 1) for stride, part in pairs)
 
     def step(self, frames: Tensor, held: tuple[Tensor, ...], last: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The next frames [B, t, in_dim] and what was held of those before to new frames and what is held now."""
         hidden, kept = frames.transpose(1, 2), []
-        for stride, convolution, before in zip(self.strides, self.convolutions, held, strict=True):
+        for stride, part, before in zip(self.strides, self._parts, held, strict=True):
             hidden = functional.pad(torch.cat([before, hidden], 2), (0, stride - 1 if last else 0))
             count = max(0, (hidden.shape[2] - 2 * stride + 1) // stride + 1)
             kept.append(hidden[:, :, count * stride :])
-            hidden = _strided(convolution, hidden) if count else hidden.new_zeros(len(hidden), self.dim, 0)
+            hidden = _strided(part, hidden) if count else hidden.new_zeros(len(hidden), self.dim, 0)
         return hidden.transpose(1, 2), tuple(kept)
+
+    @property
+    def _parts(self) -> list[nn.Conv1d]:
+        return [part for part in self.convolutions if isinstance(part, nn.Conv1d)]
 
 
 class FeedForward(nn.Sequential):
@@ -115,10 +119,9 @@ class Block(nn.Module):
         return self.norm(hidden)  # type: ignore[no-any-return]
 
 
-def _strided(convolution: nn.Module, hidden: Tensor) -> Tensor:
-    """SiLU of the convolution of hidden [B, C, t] without padding."""
-    weight, bias, stride = convolution.weight, convolution.bias, convolution.stride
-    return functional.silu(functional.conv1d(hidden, weight, bias, stride))  # type: ignore[arg-type]
+def _strided(part: nn.Conv1d, hidden: Tensor) -> Tensor:
+    """SiLU of the convolution of hidden [B, C, t] without its padding."""
+    return functional.silu(functional.conv1d(hidden, part.weight, part.bias, part.stride))
 
 
 def within(lengths: Tensor, size: int) -> Tensor:

@@ -68,7 +68,7 @@ class _Job:
 
     def finish(self) -> Transcript:
         transcript = self.transcript
-        found = []
+        found: list[Segment] = []
         for start, heard in sorted(self.heard, key=lambda pair: pair[0]):
             found += heard.segments
             transcript.warnings += [f"at {start:.1f} s: {warning}" for warning in heard.warnings]
