@@ -45,7 +45,9 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.hann_window(WINDOW, periodic=False), persistent=False)
         # a bin's real and imaginary squares lie side by side and are summed by the product with its filters
         self.register_buffer("filters", mel_filters(bands).repeat_interleave(2, dim=0), persistent=False)
-        self._groups = [_reach(self.filters, first) for first in range(0, bands, _GROUP)]
+        with torch.device("cpu"):  # which bins a band reaches is known even to a module that takes no memory
+            shape = mel_filters(bands).repeat_interleave(2, dim=0)
+        self._groups = [_reach(shape, first) for first in range(0, bands, _GROUP)]
 
     @staticmethod
     def frames(samples: int) -> int:
