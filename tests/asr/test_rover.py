@@ -1,0 +1,100 @@
+"""ROVER, worked by hand."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from stentor_asr.rover import network, vote
+
+# three systems, aligned:
+#   turn  the  red  lamp  -   off
+#   turn  -    red  lamp  on  now
+#   turn  the  bed  lamp  -   off
+THREE = [
+    ["turn", "the", "red", "lamp", "off"],
+    ["turn", "red", "lamp", "on", "now"],
+    ["turn", "the", "bed", "lamp", "off"],
+]
+
+
+def said(transcripts):
+    return [tuple(None if i is None else words[i] for words, i in zip(transcripts, slot, strict=True))
+            for slot in network(transcripts)]  # fmt: skip
+
+
+def test_three_systems_are_aligned_as_worked_by_hand():
+    assert said(THREE) == [
+        ("turn", "turn", "turn"),
+        ("the", None, "the"),
+        ("red", "red", "bed"),
+        ("lamp", "lamp", "lamp"),
+        (None, "on", None),
+        ("off", "now", "off"),
+    ]
+
+
+def test_disagreement_is_exact():
+    found = vote(THREE)
+    assert found.words == ("turn", "the", "red", "lamp", "off")
+    assert (found.positions, found.disagreed, found.unresolved) == (6, 4, 0)
+    assert found.disagreement == 4 / 5
+
+
+def test_a_word_is_kept_where_two_agree():
+    # the second position has three opinions, the third two words against none
+    transcripts = [["go", "left", "now"], ["go", "right", "now"], ["go", "straight"]]
+    found = vote(transcripts)
+    assert found.words == ("go", "now")
+    assert (found.positions, found.disagreed, found.unresolved) == (3, 2, 1)
+    assert found.disagreement == 1.0
+    assert vote(transcripts, agree=1).words == ("go", "left", "now")
+    assert vote(transcripts, agree=3).words == ("go",)
+
+
+def test_one_disagreement_in_twenty_words_is_five_per_cent():
+    words = [f"w{number}" for number in range(20)]
+    other = [*words[:7], "x", *words[8:]]
+    assert vote([words, other, words]).disagreement == 0.05
+    assert vote([words, other[1:], words]).disagreement > 0.05
+
+
+def test_confidences_decide_where_they_are_trusted():
+    transcripts, sure = [["pay"], ["bay"], ["bay"]], [[0.99], [0.2], [0.3]]
+    assert vote(transcripts, agree=1).words == ("bay",)
+    # pay: .5 x 1/3 + .5 x .99 = .66, bay: .5 x 2/3 + .5 x .3 = .48
+    assert vote(transcripts, agree=1, confidences=sure, trust=0.5).words == ("pay",)
+    # pay: .8 x 1/3 + .2 x .99 = .46, bay: .8 x 2/3 + .2 x .3 = .59
+    assert vote(transcripts, agree=1, confidences=sure, trust=0.2).words == ("bay",)
+    # saying nothing has a confidence of its own: .5 x 1/2 + .5 x .7 against .5 x 1/2 + .5 x .6
+    assert vote([["pay"], []], agree=1, confidences=[[0.6], []], trust=0.5).words == ()
+    assert vote([["pay"], []], agree=1, confidences=[[0.8], []], trust=0.5).words == ("pay",)
+
+
+def test_silence_agrees_with_silence_and_with_nothing_else():
+    assert (vote([[], [], []]).words, vote([[], [], []]).disagreement) == ((), 0.0)
+    assert vote([["oh"], [], []]).disagreement == math.inf
+    assert vote([[], ["oh"], ["oh"]]).words == ("oh",)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_word_has_its_place_in_order(seed):
+    generator = np.random.default_rng(seed)
+    transcripts = [generator.choice(list("abcd"), generator.integers(0, 12)).tolist() for _ in range(4)]
+    slots = network(transcripts)
+    for system, words in enumerate(transcripts):
+        assert [slot[system] for slot in slots if slot[system] is not None] == list(range(len(words)))
+    assert all(any(i is not None for i in slot) for slot in slots)
+
+
+def test_equal_transcripts_agree_whatever_they_say():
+    words = ["a", "b", "a", "a", "c", "b"]
+    found = vote([words] * 3)
+    assert (list(found.words), found.positions, found.disagreed) == (words, 6, 0)
+
+
+def test_what_two_of_three_say_wins_in_any_order():
+    transcripts = [["the", "cat", "sat", "down"], ["the", "cat", "sat"], ["the", "cat", "sat", "down"]]
+    for order in itertools.permutations(transcripts):
+        assert vote(order).words == ("the", "cat", "sat", "down")
