@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stentor.testing.contract import ComponentContract
     from stentor.testing.corpus import CorpusContract
     from stentor.testing.decoder import DecoderContract
+    from stentor.testing.drafter import DrafterContract
     from stentor.testing.encoder import EncoderContract
     from stentor.testing.metric import MetricContract
     from stentor.testing.module import ModuleContract
@@ -44,6 +45,7 @@ _HOMES = {
     "ComponentContract": "contract",
     "CorpusContract": "corpus",
     "DecoderContract": "decoder",
+    "DrafterContract": "drafter",
     "EncoderContract": "encoder",
     "MetricContract": "metric",
     "ModuleContract": "module",
@@ -66,6 +68,7 @@ __all__ = [
     "ContractFailure",
     "CorpusContract",
     "DecoderContract",
+    "DrafterContract",
     "EncoderContract",
     "MetricContract",
     "ModuleContract",

@@ -20,6 +20,7 @@ _CONTRACTS = {
     "backbone": "BackboneContract",
     "corpus": "CorpusContract",
     "decoder": "DecoderContract",
+    "drafter": "DrafterContract",
     "encoder": "EncoderContract",
     "metric": "MetricContract",
     "normaliser": "NormaliserContract",
