@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @stentor.hookimpl
 def stentor_kinds(registry: Registry) -> None:
     registry.kind("recogniser", "stentor_asr.transcribe.recogniser:Recogniser", "windows of audio to segments of text")
+    registry.kind("ranker", "stentor_asr.mining.rankers:Ranker", "bags of what was heard to how hard each is")
 
 
 @stentor.hookimpl
@@ -34,6 +35,13 @@ def stentor_register(registry: Registry) -> None:
     registry.task("aligned-lm", "stentor_asr.aligned_lm:AlignedLMTask")
     registry.task("speech-lm", "stentor_asr.speech_lm:SpeechLMTask")
     registry.corpus("field-commands", "stentor_asr.mining.field:FieldCommands")
+    registry.ranker("mil", "stentor_asr.mining.rankers:MultipleInstance")
+    registry.ranker("mil-plain", "stentor_asr.mining.rankers:PlainMultipleInstance")
+    registry.ranker("confidence", "stentor_asr.mining.rankers:Confidence")
+    registry.ranker("entropy", "stentor_asr.mining.rankers:Entropy")
+    registry.ranker("length", "stentor_asr.mining.rankers:Length")
+    registry.ranker("loss", "stentor_asr.mining.rankers:LossPrediction")
+    registry.ranker("random", "stentor_asr.mining.rankers:Random")
 
 
 @stentor.hookimpl
