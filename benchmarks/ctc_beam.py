@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import statistics
 import string
@@ -38,9 +37,14 @@ from stentor_asr.decoders.flashlight import CTCFlashlight
 from stentor_asr.lm import arpa, kneser_ney
 
 FRAMES, BEAM, FLOOR = 500, 16, -5.0
-WEIGHT = 0.5  # of decimal logarithms, as pyctcdecode counts
+WEIGHT = 0.5  # of natural logarithms, as in pyctcdecode
 BONUS, UNKNOWN = 1.5, -10.0
 TARGETS = {"ctc-beam": 2.0, "ctc-flashlight": 0.95}
+PEERS = {
+    "ctc-beam": "pyctcdecode",
+    "ctc-beam (one at a time)": "pyctcdecode",
+    "ctc-flashlight": "flashlight-text",
+}
 Contestant = Callable[[], list[str]]
 
 
@@ -58,9 +62,8 @@ def main() -> None:
         contestants = _contestants(model, language, log_probs)
         seconds, texts = _race(contestants, arguments.rounds)
     wer = {name: _errors(truth, texts[name]) for name in contestants}
-    _report("ctc-beam", "pyctcdecode", seconds, wer, len(truth), texts)
-    _report("ctc-beam (one at a time)", "pyctcdecode", seconds, wer, len(truth), texts)
-    _report("ctc-flashlight", "flashlight-text", seconds, wer, len(truth), texts)
+    for name, peer in PEERS.items():
+        _report(name, peer, seconds, wer, texts)
 
 
 class Language:
@@ -98,9 +101,9 @@ class Language:
 
 
 def _contestants(model: Path, language: Language, log_probs: Tensor) -> dict[str, Contestant]:
-    ours = CTCBeam(beam=BEAM, floor=FLOOR, symbols=28, lm=str(model), weight=WEIGHT / math.log(10), bonus=BONUS,
+    ours = CTCBeam(beam=BEAM, floor=FLOOR, symbols=28, lm=str(model), weight=WEIGHT, bonus=BONUS,
                    unknown=UNKNOWN)  # fmt: skip
-    shared = {"beam": BEAM, "symbols": 29, "lm": str(model), "weight": WEIGHT / math.log(10), "bonus": BONUS}
+    shared = {"beam": BEAM, "symbols": 29, "lm": str(model), "weight": WEIGHT, "bonus": BONUS}
     flashlight = CTCFlashlight(**shared)
     for decoder in (ours, flashlight):
         decoder.bind(language.text)
@@ -160,8 +163,9 @@ def _errors(truth: list[str], texts: list[str]) -> float:
 
 
 def _report(
-    name: str, peer: str, seconds: dict[str, float], wer: dict[str, float], count: int, texts: dict[str, list[str]]
+    name: str, peer: str, seconds: dict[str, float], wer: dict[str, float], texts: dict[str, list[str]]
 ) -> None:
+    count = len(texts[name])
     line = {
         "benchmark": f"ctc_beam/{name}",
         "peer": peer,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -174,9 +172,10 @@ def spelling(pieces: Pieces, word: str) -> list[int]:
 
 def _reading(path: np.ndarray, frames: np.ndarray, score: float) -> Hypothesis:
     """Ids, frames and confidences along a path of symbols [T]."""
-    edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
-    runs = [(int(path[a]), int(a), int(b)) for a, b in pairwise(edges) if path[a] > 0]
-    said = frames[np.arange(len(path)), np.maximum(path, 0)]
-    sure = [min(1.0, float(np.exp(said[first:end].mean()))) for _, first, end in runs]
-    ids: Sequence[int] = [symbol for symbol, _, _ in runs]
-    return Hypothesis(tuple(ids), score, tuple((first, end) for _, first, end in runs), tuple(sure))
+    starts = np.flatnonzero(np.diff(path, prepend=-1))
+    ends = np.append(starts[1:], len(path))
+    sums = np.add.reduceat(frames[np.arange(len(path)), np.maximum(path, 0)].astype(np.float64), starts)
+    sure = np.exp(np.minimum(0.0, sums / (ends - starts)))
+    said = path[starts] > 0
+    spans = zip(starts[said].tolist(), ends[said].tolist(), strict=True)
+    return Hypothesis(tuple(path[starts][said].tolist()), score, tuple(spans), tuple(sure[said].tolist()))

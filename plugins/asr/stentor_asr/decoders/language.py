@@ -10,6 +10,7 @@ from stentor_asr.decoders.fusion import Fusion, State
 from stentor_asr.decoders.pieces import SPACE, Pieces
 from stentor_asr.lm.arpa import END, UNKNOWN
 from stentor_asr.lm.automaton import Model
+from stentor_asr.lm.table import Table
 
 _BASE = 0x9E3779B97F4A7C15 | 1
 _MASK = 2**64 - 1
@@ -78,7 +79,7 @@ class WordLanguage(Fusion):
         pieces.check_words()
         self._model, self._weight, self._bonus, self._unknown = model, weight, bonus, unknown
         words = [word.encode() for word in model.words]
-        self._hashes, self._ids = _table([_hash(word) for word in words])
+        self._known = Table(np.array([_hash(word) for word in words], np.uint64))
         self._lost, self._end = model.words.index(UNKNOWN), model.words.index(END)
         self._hopes, self._credits = self._unigrams(words)
         self._starts = np.array([piece.startswith(SPACE) for piece in pieces.spelled])
@@ -92,16 +93,18 @@ class WordLanguage(Fusion):
         return {name: values[:, None] for name, values in (state | {"credit": np.zeros(rows)}).items()}
 
     def offers(self, state: State, tokens: np.ndarray) -> np.ndarray:
-        closing = (state["close"] - state["credit"])[:, :, None]
-        return np.where(self._starts[tokens][:, None], closing, 0.0)
+        starts = self._starts[tokens][:, None]
+        gain = self._credit(self._spell(state["word"][:, :, None], tokens[:, None])) - state["credit"][:, :, None]
+        return gain + np.where(starts, state["close"][:, :, None], 0.0) if starts.any() else gain
 
     def extended(self, state: State, tokens: np.ndarray) -> tuple[State, np.ndarray]:
-        starts = self._starts[tokens]
-        word = np.where(starts, np.uint64(0), state["word"]) * self._shifts[tokens] + self._spelled[tokens]
-        lm = np.where(starts, state["after"], state["lm"])
-        credit = self._credit(word)
-        more = credit - np.where(starts, 0.0, state["credit"])
-        return {"word": word, "lm": lm, "credit": credit, **self._closing(word, lm)}, more
+        word = self._spell(state["word"], tokens)
+        lm = np.where(self._starts[tokens], state["after"], state["lm"])
+        return {"word": word, "lm": lm, "credit": self._credit(word), **self._closing(word, lm)}, np.zeros(len(word))
+
+    def _spell(self, word: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Hashes of the words that are being spelled, after one token more."""
+        return np.where(self._starts[tokens], np.uint64(0), word) * self._shifts[tokens] + self._spelled[tokens]
 
     def finished(self, state: State) -> np.ndarray:
         states = state["after"].ravel()
@@ -110,23 +113,21 @@ class WordLanguage(Fusion):
 
     def _closing(self, word: np.ndarray, lm: np.ndarray) -> State:
         """What the end of the word would add, and the state behind it; no word, nothing."""
-        places = np.minimum(np.searchsorted(self._hashes, word), len(self._hashes) - 1)
-        known = self._hashes[places] == word
-        score, after = self._model.step(lm, np.where(known, self._ids[places], self._lost))
+        places = self._known.find(word)
+        known = places >= 0
+        score, after = self._model.step(lm, np.where(known, places, self._lost))
         there = word != 0
         close = self._weight * score + self._bonus + np.where(known, 0.0, self._unknown)
         return {"close": np.where(there, close, 0.0), "after": np.where(there, after, lm)}
 
     def _credit(self, word: np.ndarray) -> np.ndarray:
-        places = np.minimum(np.searchsorted(self._hopes, word), len(self._hopes) - 1)
-        found = np.where(self._hopes[places] == word, self._credits[places], self._credits[-1])
-        return np.where(word != 0, found, 0.0)
+        return self._credits[self._hopes.find(word)]
 
-    def _unigrams(self, words: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """Hashes of all beginnings of words and the best score under each; last, that of an unknown word."""
+    def _unigrams(self, words: Sequence[bytes]) -> tuple[Table, np.ndarray]:
+        """All beginnings of words, and the best score under each; of none, 0; last, that of an unknown word."""
         ids = np.arange(len(words))
         scores = self._weight * self._model.step(np.zeros(len(ids), np.int64), ids)[0] + self._bonus
-        best: dict[int, float] = {}
+        best: dict[int, float] = {0: 0.0}
         for index, score in zip(ids.tolist(), scores.tolist(), strict=True):
             if index in (self._lost, self._end):
                 continue
@@ -134,9 +135,8 @@ class WordLanguage(Fusion):
             for byte in words[index]:
                 beginning = (beginning * _BASE + byte + 1) & _MASK
                 best[beginning] = max(best.get(beginning, -np.inf), score)
-        hashes, order = _table(list(best))
-        credits = np.array(list(best.values()))[order]
-        return hashes, np.append(credits, scores[self._lost] + self._unknown)
+        credits = [*best.values(), scores[self._lost] + self._unknown]
+        return Table(np.array(list(best), np.uint64)), np.array(credits)
 
 
 def _hash(text: bytes) -> int:
@@ -145,10 +145,3 @@ def _hash(text: bytes) -> int:
     for byte in text:
         found = (found * _BASE + byte + 1) & _MASK
     return found
-
-
-def _table(hashes: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted hashes, and where each was."""
-    given = np.array(hashes, np.uint64)
-    order = np.argsort(given, kind="stable")
-    return given[order], order

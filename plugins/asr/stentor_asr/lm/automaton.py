@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from stentor_asr.lm.arpa import BEGIN, END, UNKNOWN, Arpa
+from stentor_asr.lm.table import Table
 
 _LN10 = float(np.log(10.0))
 _IMPOSSIBLE = -100.0  # log10, as KenLM has it for a model without <unk>
@@ -55,7 +56,8 @@ class NGram:
             logs.append(model.logs[order - 1][ranks] * _LN10)
             backoffs.append(model.backoffs[order - 1][ranks] * _LN10)
             nodes.append(grams[ranks])
-        self._keys = np.concatenate([*keys, [np.iinfo(np.int64).max]])
+        self._keys = np.concatenate(keys)
+        self._table = Table(self._keys)
         self._logs, self._backoffs = np.concatenate(logs), np.concatenate(backoffs)
         suffixes += [self._suffix(grams) for grams in nodes]
         self._suffixes = np.concatenate(suffixes)
@@ -69,8 +71,8 @@ class NGram:
         score, after, left = np.zeros(len(words)), np.zeros(len(words), np.int64), np.arange(len(words))
         while len(left):
             keys = states * self._size + words
-            places = np.searchsorted(self._keys, keys)
-            hit = self._keys[places] == keys
+            places = self._table.find(keys)
+            hit = places >= 0
             nodes = places[hit] + 1
             score[left[hit]] += self._logs[nodes]
             after[left[hit]] = self._next[nodes]
@@ -85,7 +87,10 @@ class NGram:
         alive = np.ones(len(grams), bool)
         for column in grams.T:
             keys = node * self._size + column
-            places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            places = np.searchsorted(self._keys, keys)
+            places[places == len(self._keys)] = 0
+            if not len(self._keys):
+                return node
             alive &= self._keys[places] == keys
             node = np.where(alive, places + 1, 0)
         return node
