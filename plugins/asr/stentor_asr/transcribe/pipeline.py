@@ -19,6 +19,7 @@ from stentor_asr.transcribe.seams import stitched
 from stentor_asr.transcribe.windows import Window, cut, cut_speech, is_silent
 
 _SHORTEST = 0.02
+_BATCHES = 4  # held at a time, so that windows of like length can be found
 
 
 @dataclass
@@ -94,7 +95,7 @@ def transcribe(
     Args:
         paths: audio files.
         recogniser: with its weights loaded.
-        batch: how many windows are recognised together; they may come from several files.
+        batch: how many windows are recognised together; they are of like length and may come from several files.
         advance: told how many seconds of audio have been dealt with.
         request: what is asked of the recogniser.
         told: told every segment of a transcript in order, as soon as its text is final.
@@ -118,11 +119,11 @@ def transcribe(
                 continue
             jobs[-1].waiting += 1
             pending.append((jobs[-1], window))
-            if len(pending) == batch:
-                _hear(pending, recogniser, advance, request, told)
+            if len(pending) == batch * _BATCHES:
+                _hear(pending, recogniser, batch, advance, request, told)
                 yield from _finished(jobs)
         yield from _finished(jobs)
-    _hear(pending, recogniser, advance, request, told)
+    _hear(pending, recogniser, batch, advance, request, told)
     yield from _finished(jobs)
 
 
@@ -179,17 +180,22 @@ def _blocks(transcript: Transcript, rate: int, seconds: float) -> Iterator[np.nd
 def _hear(
     pending: list[tuple[_Job, Window]],
     recogniser: Recogniser,
+    batch: int,
     advance: Callable[[float], None],
     request: Request,
     told: Callable[[Transcript, Segment], None],
 ) -> None:
-    if not pending:
-        return
-    heard = recogniser.recognise([window.samples for _, window in pending], request)
-    for (job, window), result in zip(pending, heard, strict=True):
-        for segment in job.add(window, result):
+    """Recognise in batches of windows of like length, and take the results in the windows' own order."""
+    found: dict[int, Heard] = {}
+    by_length = sorted(range(len(pending)), key=lambda index: len(pending[index][1].samples))
+    for first in range(0, len(by_length), batch):
+        places = by_length[first : first + batch]
+        samples = [pending[place][1].samples for place in places]
+        found |= zip(places, recogniser.recognise(samples, request), strict=True)
+        advance(sum(map(len, samples)) / recogniser.sample_rate)
+    for place, (job, window) in enumerate(pending):
+        for segment in job.add(window, found[place]):
             told(job.transcript, segment)
-        advance(len(window.samples) / recogniser.sample_rate)
     pending.clear()
 
 

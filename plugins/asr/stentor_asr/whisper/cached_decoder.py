@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,12 +15,12 @@ class CachedDecoder:
 
     Args:
         network: the WhisperDecoder.
-        project: embedding matrix [V, D] that gives the logits.
+        project: hidden states [B, D] to logits [B, V].
         encoded: encoder frames [B, T, D].
         capacity: the most tokens a row may have.
     """
 
-    def __init__(self, network: Any, project: Tensor, encoded: Tensor, capacity: int) -> None:
+    def __init__(self, network: Any, project: Callable[[Tensor], Tensor], encoded: Tensor, capacity: int) -> None:
         self.network, self.project, self.length = network, project, 0
         self._heads = network.config.decoder_attention_heads
         rows, width = encoded.shape[0], encoded.shape[2] // self._heads
@@ -40,8 +41,7 @@ class CachedDecoder:
             hidden = hidden + self._attend_own(layer.self_attn, layer.self_attn_layer_norm(hidden), index, start)
             hidden = hidden + self._attend_crossed(layer.encoder_attn, layer.encoder_attn_layer_norm(hidden), index)
             hidden = hidden + layer.fc2(functional.gelu(layer.fc1(layer.final_layer_norm(hidden))))
-        # The product this way round reads the big matrix once, whatever the number of rows.
-        return (self.project @ self.network.layer_norm(hidden[:, -1]).T).T.contiguous()
+        return self.project(self.network.layer_norm(hidden[:, -1]))
 
     def keep(self, rows: Tensor) -> None:
         """Go on with only these rows."""

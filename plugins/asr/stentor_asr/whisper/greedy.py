@@ -47,7 +47,7 @@ def decode(model: Any, encoded: Tensor, rules: Rules, language: str | None = Non
         language: code; None detects it, row by row, where the model has more than one.
     """
     specials, limit = rules.specials, model.config.max_target_positions // 2
-    decoder = CachedDecoder(model.model.decoder, model.proj_out.weight, encoded, limit + 4)
+    decoder = CachedDecoder(model.model.decoder, model.proj_out, encoded, limit + 4)
     logits = decoder.step(encoded.new_full((len(encoded), 1), specials.start, dtype=torch.long))
     rows = [Decoded(chance) for chance in logits.softmax(-1)[:, specials.no_speech].tolist()]
     _set_languages(rows, logits, specials, language)

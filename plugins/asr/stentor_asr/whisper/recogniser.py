@@ -15,6 +15,7 @@ from torch import Tensor
 from stentor.errors import StentorError
 from stentor.model import weights as pretrained
 from stentor.model.device import choose_device
+from stentor.model.products import pack
 from stentor_asr.align.words import around
 from stentor_asr.transcribe.pipeline import in_order, moved
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment, Word
@@ -79,6 +80,7 @@ class WhisperRecogniser(Recogniser):
             raise StentorError(f"the weights '{self.weights}' ({checkpoint.describe()}) do not fit: "
                                f"{str(cause).splitlines()[-1].strip()}") from cause  # fmt: skip
         self._model = model.train(False).requires_grad_(False).to(self.device, torch.float32)
+        pack(self._model)
         self._features = LogMel(self._config["num_mel_bins"]).to(self.device)
         self._vocabulary = Vocabulary(checkpoint, self._config)
         self._heads = alignment_heads(
