@@ -1,7 +1,6 @@
 """ROVER, worked by hand."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -38,26 +37,27 @@ def test_three_systems_are_aligned_as_worked_by_hand():
 def test_disagreement_is_exact():
     found = vote(THREE)
     assert found.words == ("turn", "the", "red", "lamp", "off")
-    assert (found.positions, found.disagreed, found.unresolved) == (6, 4, 0)
-    assert found.disagreement == 4 / 5
+    assert (found.positions, found.disagreed, found.disagreement) == (6, 0, 0.0)
+    # all three have to agree: they do on turn and lamp, and not at the other four positions
+    strict = vote(THREE, agree=3)
+    assert strict.words == ("turn", "lamp")
+    assert (strict.disagreed, strict.disagreement) == (4, 4 / 6)
 
 
 def test_a_word_is_kept_where_two_agree():
-    # the second position has three opinions, the third two words against none
+    # three opinions at the second position; two words against none at the third
     transcripts = [["go", "left", "now"], ["go", "right", "now"], ["go", "straight"]]
     found = vote(transcripts)
     assert found.words == ("go", "now")
-    assert (found.positions, found.disagreed, found.unresolved) == (3, 2, 1)
-    assert found.disagreement == 1.0
+    assert (found.positions, found.disagreed, found.disagreement) == (3, 1, 1 / 3)
     assert vote(transcripts, agree=1).words == ("go", "left", "now")
-    assert vote(transcripts, agree=3).words == ("go",)
 
 
-def test_one_disagreement_in_twenty_words_is_five_per_cent():
+def test_one_disagreement_among_twenty_words_is_five_per_cent():
     words = [f"w{number}" for number in range(20)]
-    other = [*words[:7], "x", *words[8:]]
-    assert vote([words, other, words]).disagreement == 0.05
-    assert vote([words, other[1:], words]).disagreement > 0.05
+    three = [[*words[:7], wrong, *words[8:]] for wrong in ("x", "y", "z")]
+    assert vote(three).disagreement == 0.05
+    assert vote([one[1:] for one in three]).disagreement == 1 / 19
 
 
 def test_confidences_decide_where_they_are_trusted():
@@ -74,7 +74,8 @@ def test_confidences_decide_where_they_are_trusted():
 
 def test_silence_agrees_with_silence_and_with_nothing_else():
     assert (vote([[], [], []]).words, vote([[], [], []]).disagreement) == ((), 0.0)
-    assert vote([["oh"], [], []]).disagreement == math.inf
+    assert (vote([["oh"], [], []]).words, vote([["oh"], [], []]).disagreement) == ((), 0.0)
+    assert vote([["oh"], ["no"], []]).disagreement == 1.0
     assert vote([[], ["oh"], ["oh"]]).words == ("oh",)
 
 

@@ -16,23 +16,19 @@ class Vote:
     """What a vote found.
 
     Attributes:
-        words: that at least so many systems agree on as asked.
+        words: kept, because enough systems say them.
         positions: of the network.
-        disagreed: positions at which the systems do not all say the same.
-        unresolved: positions at which too few agree for a word to be kept, or left out.
+        disagreed: positions at which too few say the same, a word or nothing.
     """
 
     words: tuple[str, ...]
     positions: int
     disagreed: int
-    unresolved: int
 
     @property
     def disagreement(self) -> float:
-        """Disagreed positions over words kept (arXiv 2605.23463); infinite where there are some and nothing is kept."""
-        if not self.disagreed:
-            return 0.0
-        return self.disagreed / len(self.words) if self.words else float("inf")
+        """Disagreed positions over all units of the text, the kept words and the disagreed ones (arXiv 2605.23463)."""
+        return self.disagreed / max(1, len(self.words) + self.disagreed)
 
 
 def network(transcripts: Sequence[Sequence[str]]) -> list[Slot]:
@@ -57,30 +53,30 @@ def vote(
     trust: float = 0.0,
     nothing: float = 0.7,
 ) -> Vote:
-    """Vote at every position; a word is kept where it wins and at least `agree` systems say it.
+    """Vote at every position; a word is kept, or a position left out, where it wins and `agree` systems say so.
 
     The winner is what has the highest (1 - trust) x share of the systems + trust x highest confidence; of a tie, what
     the earlier system says.
 
     Args:
         transcripts: words of each system.
-        agree: how many systems have to say a word.
+        agree: how many systems have to say the same.
         confidences: of each system's words, in [0, 1]; without them the count decides.
         trust: how much confidences weigh, in [0, 1].
         nothing: confidence of saying nothing.
     """
     slots = network(transcripts)
     words: list[str] = []
-    disagreed = unresolved = 0
+    disagreed = 0
     for slot in slots:
         said = [None if i is None else transcripts[system][i] for system, i in enumerate(slot)]
         sure = [nothing if i is None or not confidences else confidences[system][i] for system, i in enumerate(slot)]
         winner = _winner(said, sure, trust if confidences else 0.0)
-        disagreed += len(set(said)) > 1
-        unresolved += said.count(winner) < agree
-        if winner is not None and said.count(winner) >= agree:
+        if said.count(winner) < agree:
+            disagreed += 1
+        elif winner is not None:
             words.append(winner)
-    return Vote(tuple(words), len(slots), disagreed, unresolved)
+    return Vote(tuple(words), len(slots), disagreed)
 
 
 def _winner(said: Sequence[str | None], sure: Sequence[float], trust: float) -> str | None:
