@@ -25,8 +25,8 @@ _SMALL = 1e-3
 class Instances:
     """Makes the instances of a bag.
 
-    An instance is its posteriors, their doubt on a logarithmic scale, the mean posteriors of the instances around it, and
-    its hidden state along a few principal directions: few enough that some hundred labelled bags can be learnt from.
+    An instance is its posteriors, their doubt on a logarithmic scale, the mean posteriors of the instances around it,
+    and its hidden state along a few principal directions: few enough to learn from some hundred labelled bags.
 
     Attributes:
         mean: of the hidden states, float [D].

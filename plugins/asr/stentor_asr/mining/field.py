@@ -1,4 +1,4 @@
-"""Corpus `field-commands`: the commands of corpus `commands` from other voices, under conditions that a base model lacks."""
+"""Corpus `field-commands`: the commands of corpus `commands` from other voices, under new conditions."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _FAST, _LOUD, _MILD = (1.5, 1.8), (0.0, 5.0), 20.0  # times the normal speed; dB
 class FieldCommands(Corpus):
     """Synthetic commands as they come in from the field, for experiments on adaptation and hard-sample mining.
 
-    Most utterances are easy (unseen voices, at most mild noise). A share is hard: an accent, a simulated telephone, fast
-    speech or loud noise. A share of the pool is garbage that nobody could transcribe (no speech, clipped, buried in noise,
-    babble) and has no text. Split ``test`` has voices and sentences that no other split has. The same settings give the
-    same bytes.
+    Most utterances are easy (unseen voices, at most mild noise). A share is hard: an accent, a simulated telephone,
+    fast speech or loud noise. A share of the pool is garbage that nobody could transcribe (no speech, clipped, buried in
+    noise, babble) and has no text. Split ``test`` has voices and sentences that no other split has. The same settings
+    give the same bytes.
 
     Args:
         labelled: utterances in that split: the small labelled set of the domain, without garbage.

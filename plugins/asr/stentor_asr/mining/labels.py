@@ -32,8 +32,8 @@ def read(path: Path, task: Task, report: pool.Report) -> list[Labelled]:
     heard = {one.clip.id: one for one in hearing.heard(task, [pool.stripped(row) for row in rows], report)}
     rows = [row for row in rows if row.id in heard]
     if len(rows) < _FEWEST:
-        raise StentorError(f"only {len(rows)} of its utterances have a transcript and can be read; a ranker that learns "
-                           f"needs {_FEWEST} at least, better 200.", path=str(path))  # fmt: skip
+        told = f"only {len(rows)} of its utterances have a transcript and can be read"
+        raise StentorError(f"{told}; a ranker that learns needs {_FEWEST} at least, better 200.", path=str(path))
     metric = registry().build("metric", "wer")
     counts = metric.counts([row.text or "" for row in rows], [heard[row.id].bag.hypothesis for row in rows])
     losses = _losses(task, rows)

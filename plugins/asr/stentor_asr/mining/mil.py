@@ -118,8 +118,8 @@ def fit(
 def apart(embeddings: Tensor, hardness: Tensor, margin: float = 0.5) -> Tensor:
     """The discriminative term: bags that differ in hardness lie apart in angle, bags that are alike lie together.
 
-    For every pair the cosine of the embeddings is pulled to 1 where both have the same label (wrong or right), and pushed
-    below `margin` where one hypothesis is wrong and the other right, the more the greater the difference of hardness.
+    For every pair the cosine of the embeddings is pulled to 1 where both have the same label (wrong or right), and
+    pushed below `margin` where one hypothesis is wrong and the other right, by the difference of their hardness.
     Contrastive loss (Hadsell et al. 2006, CVPR) over all pairs of a batch.
 
     Args:

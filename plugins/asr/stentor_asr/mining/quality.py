@@ -25,7 +25,7 @@ class Quality:
         range: how far the loudest frames stand above the quietest: 95th less 10th percentile of the frames' power (dB).
             What is as loud all the time has no speech in it, or none that stands out of the noise.
         periodicity: how well one period explains the louder half of the frames, between 80 and 1000 Hz: median of the
-            largest normalised autocorrelation at periods of 70 to 400 Hz, 0 to 1. Two voices or more have no one period.
+            largest normalised autocorrelation at periods of 70 to 400 Hz, 0 to 1. A crowd has no one period.
     """
 
     level: float

@@ -47,7 +47,7 @@ class Verdict:
 
     Attributes:
         hardness: the higher, the harder; only its order counts.
-        attention: float [T], at least 0 and of sum 1: how much each instance has to do with it; None where it does not tell.
+        attention: float [T], at least 0 and of sum 1: each instance's part in it; None where it does not tell.
     """
 
     hardness: float
@@ -55,7 +55,7 @@ class Verdict:
 
 
 class Ranker(Component, ABC):
-    """Judges how hard utterances are for a recogniser, from bags of what it heard; it never sees a transcript of the pool.
+    """Judges how hard utterances are for a recogniser, from bags of what it heard; it sees no transcript of the pool.
 
     Attributes:
         learns: whether it must be fitted to labelled bags before it can judge.
@@ -127,9 +127,10 @@ class Entropy(Ranker):
 class MultipleInstance(Ranker):
     """Gated-attention multiple-instance learning with a discriminative term, on labels of whole utterances.
 
-    A bag is an utterance, an instance one frame or token of the recogniser; the attention says where it goes wrong. After
-    arXiv 1904.08031, whose details are not published: attention and bag after arXiv 1802.04712, the label is the share of
-    wrong words, the discriminative term holds right and wrong hypotheses apart (`stentor_asr.mining.mil.apart`).
+    A bag is an utterance, an instance one frame or token of the recogniser; the attention says where it goes wrong.
+    After arXiv 1904.08031, whose details are not published: attention and bag after arXiv 1802.04712, the label is the
+    share of wrong words, the discriminative term holds right and wrong hypotheses apart
+    (`stentor_asr.mining.mil.apart`).
 
     Args:
         discriminative: weight of the discriminative term; 0 leaves it out.

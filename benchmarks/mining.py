@@ -1,0 +1,195 @@
+"""Hard-sample mining from end to end: rank a pool, choose equal hours by every ranker, retrain, compare.
+
+Needs ``stentor prepare commands -o corpora/commands``, ``stentor prepare field-commands -o corpora/field`` and a base
+recogniser: ``stentor train asr/mining-base --run runs/mining/base``. Run with ``python benchmarks/mining.py``; cut short, it
+goes on where it was. Writes ``runs/mining``: ``ranking.json`` (how well each ranker finds what is hard), ``selections/``,
+``retrain/`` (the report of the ablation) and ``base.json``. All speech is synthetic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stentor import train
+from stentor.ablate import plan, runner
+from stentor.ablate.launch import How
+from stentor.data import manifest
+from stentor.data.utterance import Utterance
+from stentor.evaluate.journal import write_json
+from stentor.evaluate.metrics import WordErrorRate
+from stentor.evaluate.runner import evaluate_set
+from stentor.evaluate.subjects import of_run
+from stentor.plugins import registry
+from stentor_asr.mining import hearing, labels, pool
+from stentor_asr.mining.judging import judged
+from stentor_asr.mining.selection import Judged, choose
+
+HOURS, REPLAY = 0.1, 0.2
+TARGETS = {"spearman": 0.5, "top": 1.5}
+LEARNERS = {"mil": {"seed"}, "mil-plain": {"seed"}, "random": {"seed"}, "loss": set[str](), "confidence": set[str](),
+            "entropy": set[str](), "length": set[str]()}  # fmt: skip
+ARMS = ("random", "mil", "mil-plain", "confidence", "entropy", "length", "mixed", "mil-unguarded", "labelled", "pool")
+CORPORA = Path("corpora")
+
+Verdicts = Mapping[str, Sequence[Judged]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--folder", type=Path, default=Path("runs/mining"))
+    parser.add_argument("--ranking-only", action="store_true", help="stop before the retraining")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    seeds, folder = [int(seed) for seed in arguments.seeds.split(",")], arguments.folder
+    base = folder / "base"
+    found = {seed: verdicts for seed, verdicts in zip(seeds, _judge(base, seeds), strict=True)}
+    rows = {row.id: row for row in manifest.load(CORPORA / "field/pool.jsonl.gz")}
+    _ranking(found, rows, folder / "ranking.json")
+    for seed, verdicts in found.items():
+        _select(verdicts, rows, folder / f"selections/seed-{seed}", seed)
+    if arguments.ranking_only:
+        return
+    _score_base(base, folder / "base.json")
+    words = [f"name={','.join(ARMS)}", f"seed={arguments.seeds}", f"train.initialise={base}",
+             f"data.train='{folder}/selections/seed-${{seed}}/${{name}}.jsonl.gz'"]  # fmt: skip
+    made = plan.make("asr/mining-retrain", words, (folder / "retrain").resolve(), {"name": "random"})
+    runner.run(made, How())
+    print((folder / "retrain/table.md").read_text())
+
+
+def _judge(base: Path, seeds: Sequence[int]) -> list[dict[str, list[Judged]]]:
+    """By seed and ranker, the verdicts on the pool; it is listened to once."""
+    _, task = train.load(base)
+    rejected: list[Any] = []
+    labelled = labels.read(CORPORA / "field/labelled.jsonl.gz", task, rejected.extend)
+    heard = list(hearing.heard(task, pool.read(CORPORA / "field/pool.jsonl.gz", rejected.extend), rejected.extend))
+    if rejected:
+        raise SystemExit(f"{len(rejected)} clips cannot be read, first {rejected[0]}")
+    found = []
+    for seed in seeds:
+        verdicts = {}
+        for name, takes in LEARNERS.items():
+            ranker = registry().build("ranker", name, **{key: seed for key in takes})
+            ranker.fit(labelled)
+            verdicts[name] = judged(ranker, heard)
+        found.append(verdicts)
+    return found
+
+
+def _ranking(found: Mapping[int, Verdicts], rows: Mapping[str, Utterance], path: Path) -> None:
+    """How well each ranker's hardness agrees with the true WER, over what has a transcript; one JSON line for each."""
+    first = next(iter(found.values()))["random"]
+    truth = {one.id: _wer(rows[one.id], one.hypothesis) for one in first if rows[one.id].text is not None}
+    garbage = {one.id for one in first if rows[one.id].text is None}
+    flagged = {one.id for one in first if one.flags}
+    told: dict[str, Any] = {
+        "pool": {"utterances": len(first), "hours": sum(one.seconds for one in first) / 3600,
+                 "wer": float(np.mean(list(truth.values()))), "wrong": float(np.mean([w > 0 for w in truth.values()])),
+                 "garbage": len(garbage), "garbage_found": len(garbage & flagged),
+                 "flagged_in_error": len(flagged - garbage)},
+    }  # fmt: skip
+    for name in LEARNERS:
+        told[name] = _agreement([{one.id: one.hardness for one in verdicts[name]} for verdicts in found.values()], truth)
+        told[name]["garbage_in_selection"] = float(np.mean([
+            sum(choice.judged.seconds for choice in choose(verdicts[name], HOURS * 3600, guard=False)
+                if choice.judged.id in garbage) / (HOURS * 3600) for verdicts in found.values()]))  # fmt: skip
+    told["targets"] = TARGETS
+    write_json(path, told)
+    for name in told:
+        print(json.dumps({name: told[name]}), flush=True)
+
+
+def _agreement(hardness: Sequence[Mapping[str, float]], truth: Mapping[str, float]) -> dict[str, Any]:
+    """Spearman's correlation and the lift of the top 20 %, means over the seeds, with intervals over the utterances."""
+    names = sorted(truth)
+    true = np.array([truth[name] for name in names])
+    scores = np.array([[one[name] for name in names] for one in hardness])
+    draws = np.random.default_rng(0).integers(0, len(names), (1000, len(names)))
+    result = {}
+    for name, measure in (("spearman", spearman), ("top20", lift)):
+        values = [measure(row, true) for row in scores]
+        resampled = [np.mean([measure(row[draw], true[draw]) for row in scores]) for draw in draws]
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        result[name] = {"value": float(np.mean(values)), "low": float(low), "high": float(high), "by_seed": values}
+    return result
+
+
+def spearman(scores: np.ndarray, true: np.ndarray) -> float:
+    """Correlation of ranks; equal values share the mean of their ranks."""
+    return float(np.corrcoef(_ranks(scores), _ranks(true))[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
+def lift(scores: np.ndarray, true: np.ndarray) -> float:
+    """Mean WER of the hardest fifth over the mean of all."""
+    hardest = np.argsort(-scores, kind="stable")[: len(scores) // 5]
+    return float(true[hardest].mean() / true.mean())
+
+
+def _wer(row: Utterance, hypothesis: str) -> float:
+    ((errors, words),) = WordErrorRate().counts([row.text or ""], [hypothesis])
+    return errors / max(1.0, words)
+
+
+def _select(verdicts: Verdicts, rows: Mapping[str, Utterance], folder: Path, seed: int) -> None:
+    """One training manifest for each arm: labelled set, what was chosen and could be transcribed, source against forgetting."""
+    seconds = HOURS * 3600
+    chosen = {name: choose(verdicts[name], seconds) for name in ("random", "mil", "mil-plain", "confidence", "entropy",
+                                                                  "length")}  # fmt: skip
+    chosen |= {
+        "mixed": choose(verdicts["mil"], seconds, drawn=0.5, seed=seed),
+        "mil-unguarded": choose(verdicts["mil"], seconds, guard=False),
+        "labelled": [],
+        "pool": choose(verdicts["mil"], 1e9, guard=False),
+    }
+    always = [*manifest.load(CORPORA / "field/labelled.jsonl.gz"), *_replay(seed)]
+    told = {}
+    for name, choices in chosen.items():
+        picked = [rows[choice.judged.id] for choice in choices]
+        usable = [row for row in picked if row.text is not None]
+        manifest.save(folder / f"{name}.jsonl.gz", [*always, *usable])
+        told[name] = {"hours": sum(row.duration for row in picked) / 3600, "utterances": len(picked),
+                      "usable_hours": sum(row.duration for row in usable) / 3600,
+                      "conditions": _counted(picked)}  # fmt: skip
+    write_json(folder / "selections.json", told)
+
+
+def _counted(rows: Sequence[Utterance]) -> dict[str, int]:
+    kinds = [str(row.custom.get("garbage") and "garbage" or row.custom["condition"]) for row in rows]
+    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+
+
+def _replay(seed: int) -> list[Utterance]:
+    rows = manifest.load(CORPORA / "commands/train.jsonl.gz")
+    random.Random(seed).shuffle(rows)
+    left, kept = REPLAY * 3600, []
+    for row in rows:
+        if row.duration <= left:
+            left -= row.duration
+            kept.append(row)
+    return kept
+
+
+def _score_base(base: Path, path: Path) -> None:
+    subject, settings = of_run(base, path.parent / "base-scores", ())
+    sets = {"target": CORPORA / "field/test.jsonl.gz", "source": CORPORA / "commands/heldout-sentences.jsonl.gz"}
+    results = {name: evaluate_set(subject, name, str(where), settings) for name, where in sets.items()}
+    write_json(path, {name: result["metrics"] for name, result in results.items()})
+    print(json.dumps({"base": {name: result["metrics"]["wer"] for name, result in results.items()}}))
+
+
+if __name__ == "__main__":
+    main()
