@@ -1,12 +1,13 @@
 """Do labels that several recognisers agree on hold fewer errors than the best of them alone?
 
-    stentor pseudo-label corpora/commands/SET.jsonl.gz -o runs/rover/SET.jsonl.gz --normaliser english \
+    stentor pseudo-label corpora/commands/SET.jsonl.gz -o runs/rover/SET.jsonl.gz --normaliser english \\
         --model openai/whisper-tiny.en --run runs/speechlm --run runs/ctc
     python benchmarks/rover.py corpora/commands runs/rover SET ...
 
-Word error rates of every system on the whole set and on what the filter keeps, and of the labels. Target, for every set:
-the labels' rate on what is kept is below the rate of the best single system on the whole set, the 95 % interval of the
-difference (paired bootstrap over the utterances of the set, dropped ones without words) below nought. One JSON line a set.
+Word error rates of every system on the whole set and on what the filter keeps, and of the labels. Target, for every
+set: the labels' rate on what is kept is below the rate of the best single system on the whole set, the 95 % interval of
+the difference (paired bootstrap over the utterances of the set, dropped ones without words) below nought. One JSON line
+a set.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from stentor.data import manifest
 from stentor.evaluate.metrics import WordErrorRate
-from stentor.evaluate.significance import Counts, bootstrap, compare
+from stentor.evaluate.significance import Comparison, Counts, bootstrap, compare
 
 
 def main() -> None:
@@ -49,13 +50,15 @@ def scored(name: str, references: Path, folder: Path) -> dict[str, object]:
         "on_kept": {system: rate(counts) for system, counts in kept.items()},
         "labels": rate(label),
         "best": best,
-        "labels_minus_best": [round(100 * value, 2) for value in (apart.value, apart.low, apart.high)],
-        "labels_minus_best_on_kept": [
-            round(100 * value, 2) for value in (lambda one: (one.value, one.low, one.high))(compare(kept[best], label))
-        ],
+        "labels_minus_best": told(apart),
+        "labels_minus_best_on_kept": told(compare(kept[best], label)),
         "target": "labels_minus_best below 0",
         "met": apart.high < 0,
     }
+
+
+def told(apart: Comparison) -> list[float]:
+    return [round(100 * value, 2) for value in (apart.difference, apart.low, apart.high)]
 
 
 def outputs(file: Path) -> dict[str, str]:
