@@ -53,7 +53,7 @@ def shifted_targets(packed: Packed, ahead: int) -> tuple[Tensor, Tensor, Tensor]
     """
     sequence = torch.arange(len(packed.lengths)).repeat_interleave(torch.tensor(packed.lengths))
     same = sequence.to(packed.targets.device) == sequence.roll(-ahead).to(packed.targets.device)
-    same[len(same) - ahead :] = False
+    same[max(0, len(same) - ahead) :] = False
     targets = packed.targets.roll(-ahead)
     places = (same & (packed.targets >= 0) & (targets >= 0)).nonzero().squeeze(1)
     return places, targets[places], packed.weights.roll(-ahead)[places]
