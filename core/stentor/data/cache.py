@@ -59,13 +59,14 @@ class FrameCache:
         self._shards: set[str] = set()
 
     def missing(self, utterances: Sequence[Utterance]) -> list[Utterance]:
-        """The utterances whose frames are not on disk; looks for shards that others have added."""
+        """The utterances whose frames are not on disk, one of each stretch; looks for shards that others have added."""
         for index in self.folder.glob("*.json"):
             if index.stem not in self._shards:
                 self._shards.add(index.stem)
                 rows = json.loads(index.read_text())
                 self._rows |= {key: (index.stem, first, count) for key, (first, count) in rows.items()}
-        return [utterance for utterance in utterances if self._key(utterance) not in self._rows]
+        wanted = {key: utterance for utterance in utterances if (key := self._key(utterance)) not in self._rows}
+        return list(wanted.values())
 
     def build(self, utterances: Sequence[Utterance], read: Read, *, progress: bool = True) -> None:
         """Encode what is missing, shard by shard; after a kill it goes on with the next shard.
@@ -86,10 +87,10 @@ class FrameCache:
         ):
             for group in _shards(missing):
                 self._write(group, read, device, bar)
-        if missing and len(self.failures) == len(utterances):
+        self.missing([])
+        if missing and not any(self._key(utterance) in self._rows for utterance in utterances):
             name, reason = next(iter(self.failures.items()))
             raise StentorError(f"no utterance could be encoded; the first, '{name}': {reason}")
-        self.missing([])
 
     def __call__(self, utterance: Utterance) -> Tensor:
         """Frames float32 or float16 [T, D] of one utterance.

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,14 @@ def test_the_encoder_runs_once(rows, tmp_path):
     made(tmp_path / "c", rows)
     made(tmp_path / "c", rows)
     assert Frames.calls == len(rows)
+
+
+def test_a_clip_with_several_instructions_is_encoded_once(rows, tmp_path):
+    again = [replace(row, id=f"{row.id}-again") for row in rows]
+    Frames.calls = 0
+    frames = made(tmp_path / "c", [*rows, *again])
+    assert Frames.calls == len(rows)
+    assert all(torch.equal(frames(one), frames(other)) for one, other in zip(rows, again, strict=True))
 
 
 def test_other_weights_configuration_precision_or_audio_are_other_frames(rows, tmp_path):
