@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -10,6 +11,7 @@ from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor.interfaces.metric import Metric
 from stentor.interfaces.reward import Reward, Scores
 from stentor.interfaces.tokenizer import TextTokenizer
+from stentor.interfaces.vad import VAD
 
 HOP = 400
 
@@ -89,6 +91,31 @@ class Stuttering(Sound):
         return self.forward(whole, torch.full((len(audio),), whole.shape[1]))[0], None
 
 
+class Hoarding(Sound):
+    """Claims to stream without delay and gives nothing before the end."""
+
+    capabilities = frozenset({"streaming"})
+
+    def initial_state(self, batch):
+        return torch.zeros(batch, 0)
+
+    def step(self, audio, state, *, last=False):
+        held = torch.cat([state, audio], 1)
+        frames, _ = self.forward(held, torch.full((len(held),), held.shape[1]))
+        return (frames if last else frames[:, :0]), held
+
+
+class Mingling(Hoarding):
+    """Keeps what it heard of a stream on itself, where the next stream finds it."""
+
+    def initial_state(self, batch):
+        self.held = torch.zeros(batch, 0)
+
+    def step(self, audio, state, *, last=False):
+        frames, self.held = super().step(audio, self.held, last=last)
+        return frames, None
+
+
 class Swallowing(Sound):
     """Takes any option."""
 
@@ -144,6 +171,19 @@ class Zeroing(Reward):
     def score(self, prompts, responses):
         total = torch.tensor([float(len(response.get("text", ""))) for response in responses])
         return Scores(total, {"length": total})
+
+
+class Hasty(VAD):
+    """Judges every block on its own: what it remembers is lost between two calls."""
+
+    sample_rate, frame_seconds = 16000, 0.02
+
+    def begin(self, batch):
+        return None
+
+    def judge(self, frames, inner):
+        level = np.abs(frames).max(axis=2)
+        return np.minimum(1, level / np.maximum.accumulate(level + 1e-9, axis=1) * (level > 0)), None
 
 
 class Upside(Metric):
