@@ -92,10 +92,12 @@ def _evaluate(
 
 
 def _print(results: Sequence[dict[str, Any]], folder: Path) -> None:
-    from stentor.evaluate.table import footnotes, table, verdicts
+    from stentor.evaluate.table import footnotes, mistakes, table, verdicts
 
     print(table(results))
     for line in (line for result in results for line in verdicts(result)):
+        print(line)
+    for line in (line for result in results for line in mistakes(result)):
         print(line)
     print("\n".join(footnotes(results)))
     failed = sum(result["failed"] for result in results)

@@ -17,13 +17,15 @@ from stentor import __version__
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
-from stentor.evaluate import machine
+from stentor.evaluate import breakdown, machine
 from stentor.evaluate.decoding import Predictor, batch_of, decode, read
 from stentor.evaluate.journal import Journal, Row
-from stentor.evaluate.scoring import build_metrics, score, shown
+from stentor.evaluate.scoring import build_metrics, scale, score, shown
 from stentor.evaluate.settings import EvaluateSettings
+from stentor.interfaces.metric import Metric
 from stentor.interfaces.task import Task
 from stentor.model.device import choose_device
+from stentor.plugins import registry
 
 Result = dict[str, Any]
 
@@ -86,9 +88,15 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
     }
     found = {utterance.id: utterance for utterance in utterances}
     _align(subject.predictor, shown(rows, next(iter(metrics)), settings.aligned), found, device)
+    result["tables"] = _tables(rows, metrics, settings.normaliser)
     result["utterances"] = rows
     journal.close(result)
     return result
+
+
+def _tables(rows: list[Row], metrics: Mapping[str, Metric], normaliser: str) -> Result:
+    name, metric = next(iter(metrics.items()))
+    return breakdown.tables(rows, name, scale(metric), registry().build("normaliser", normaliser))
 
 
 def _statistics(predictor: Predictor) -> Result | None:

@@ -47,6 +47,22 @@ def verdicts(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def mistakes(result: Mapping[str, Any], most: int = 5) -> list[str]:
+    """The words that go wrong most often, one line for each kind of error."""
+    found, totals = result["tables"]["words"], result["tables"]["words"]["totals"]
+    kinds = {
+        "substitution": [f"{said} \N{RIGHTWARDS ARROW} {written} ({n})" for said, written, n in found["substitutions"]],
+        "deletion": [f"{word} ({n})" for word, n in found["deletions"]],
+        "insertion": [f"{word} ({n})" for word, n in found["insertions"]],
+    }
+    told = {"substitution": "substituted", "deletion": "lost", "insertion": "added"}
+    return [
+        f"{result['set']}: {totals[kind]} words {told[kind]}, most often {', '.join(listed[:most])}"
+        for kind, listed in kinds.items()
+        if listed
+    ]
+
+
 def footnotes(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the numbers mean: normaliser, resamples, threads."""
     told = dict.fromkeys(

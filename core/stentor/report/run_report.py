@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stentor.evaluate import breakdown
 from stentor.evaluate.scoring import shown
 from stentor.evaluate.table import footnotes, ranged
 from stentor.interfaces.normaliser import Normaliser
 from stentor.plugins import registry
-from stentor.report import analysis, page
+from stentor.report import page
 from stentor.report.clips import Budget, clip
 from stentor.report.curves import curves
 from stentor.report.drafting import drafting
@@ -120,8 +121,9 @@ def _set(result: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     factor = 100.0 if summary["unit"] == "%" else 1.0
     rows = [row for row in result["utterances"] if metric in row.get("counts", {})]
     normaliser: Normaliser = registry().build("normaliser", result.get("normaliser", "none"))
-    speakers = analysis.by_speaker(rows, metric, factor)
-    durations = analysis.by_duration(rows, metric, factor)
+    aligned = breakdown.alignments(rows, normaliser)
+    speakers = breakdown.by_speaker(rows, metric, factor, aligned)
+    durations = breakdown.by_duration(rows, metric, factor, aligned)
     return {
         "set": result["set"],
         "title": metric.upper(),
@@ -138,7 +140,8 @@ def _set(result: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         "speakers_top": page.top_of([one.high for one in speakers[:_SPEAKERS]]),
         "durations": durations,
         "durations_top": page.top_of([one.high for one in durations]),
-        "errors": analysis.errors(rows, normaliser, _MOST_ROWS),
+        "normaliser": f"{result.get('normaliser', 'none')}: {normaliser.describe()}",
+        "errors": breakdown.errors(aligned, _MOST_ROWS),
         "examples": [_example(row, metric, normaliser, budget) for row in shown(rows, metric, _EXAMPLES)],
     }
 
@@ -162,7 +165,7 @@ def _example(row: Mapping[str, Any], metric: str, normaliser: Normaliser, budget
         "synthetic": row.get("synthetic", False),
         "failure": row.get("failure", ""),
         "reference": row["reference"],
-        "steps": analysis.words(row, normaliser),
+        "steps": breakdown.words(row, normaliser),
         "clip": found,
         "tokens": _tokens(row, found.seconds),
         "width": round(min(found.seconds * _PIXELS_PER_SECOND, 2600)),
