@@ -17,7 +17,7 @@ from stentor.data.atomic import replacing
 
 
 def write(path: Path, template: str, **context: Any) -> Path:
-    """Render `template` to `path`, whole or not at all."""
+    """Render `template` to `path`, whole or not at all; a plugin's own is named ``package:template``."""
     page = _environment().get_template(template).render(
         style=Markup(_resource("style.css")), script=Markup(_resource("page.js")), version=__version__, **context
     )  # fmt: skip
@@ -56,7 +56,8 @@ def _environment() -> jinja2.Environment:
 
 
 def _resource(name: str) -> str:
-    return files("stentor.report").joinpath("templates", name).read_text("utf-8")
+    package, _, file = name.rpartition(":")
+    return files(package or "stentor.report").joinpath("templates", file).read_text("utf-8")
 
 
 def _decimal(value: float | None) -> str:
