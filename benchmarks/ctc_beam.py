@@ -103,7 +103,7 @@ class Language:
 def _contestants(model: Path, language: Language, log_probs: Tensor) -> dict[str, Contestant]:
     ours = CTCBeam(beam=BEAM, floor=FLOOR, symbols=28, lm=str(model), weight=WEIGHT, bonus=BONUS,
                    unknown=UNKNOWN)  # fmt: skip
-    shared = {"beam": BEAM, "symbols": 29, "lm": str(model), "weight": WEIGHT, "bonus": BONUS}
+    shared: dict[str, Any] = {"beam": BEAM, "symbols": 29, "lm": str(model), "weight": WEIGHT, "bonus": BONUS}
     flashlight = CTCFlashlight(**shared)
     for decoder in (ours, flashlight):
         decoder.bind(language.text)

@@ -93,7 +93,7 @@ class CTCBeam(SearchDecoder):
         if self.lm:
             self._bound()
         fusions = [self._language] if self._language else []
-        if any(hotwords or ()):
+        if hotwords is not None and any(hotwords):
             fusions.append(Listening(self._bound(), [hotwords[row] for row in frames.order]))
         return PrefixSearch(frames, beam or self.beam, fusions).run(best)
 

@@ -153,7 +153,7 @@ class CTCFlashlight(SearchDecoder):
         return trie, model, dictionary.get_index("<unk>")
 
     def __getstate__(self) -> dict[str, Any]:
-        hidden = {"_library": None, "_words": None, "_decoders": {}}
+        hidden: dict[str, Any] = {"_library": None, "_words": None, "_decoders": {}}
         return {**vars(self), **hidden}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

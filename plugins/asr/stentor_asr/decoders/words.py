@@ -28,12 +28,12 @@ def spoken(pieces: Pieces, reading: Hypothesis, frame_rate: float) -> list[Word]
 def joined(tokens: Sequence[Token]) -> list[Word]:
     """Tokens grouped at spaces; a word is as sure as the geometric mean of its tokens."""
     groups: list[list[Token]] = [[]]
-    for spelled, *place in tokens:
+    for spelled, start, end, sure in tokens:
         for number, part in enumerate(spelled.split(SPACE)):
             if number:
                 groups.append([])
             if part:
-                groups[-1].append((part, *place))
+                groups[-1].append((part, start, end, sure))
     return [_word(group) for group in groups if group]
 
 

@@ -15,15 +15,17 @@ _IMPOSSIBLE = -100.0  # log10, as KenLM has it for a model without <unk>
 
 
 class Model(Protocol):
-    """What a decoder asks of a language model.
+    """What a decoder asks of a language model."""
 
-    Attributes:
-        words: by id.
-        begin: the state at the beginning of a sentence.
-    """
+    @property
+    def words(self) -> list[str]:
+        """By id."""
+        ...
 
-    words: Sequence[str]
-    begin: int
+    @property
+    def begin(self) -> int:
+        """The state at the beginning of a sentence; 0 is that of no context at all."""
+        ...
 
     def step(self, states: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Natural logarithms of the probabilities of words [m] in states [m], and the states behind them."""
@@ -41,7 +43,7 @@ class NGram:
     """
 
     def __init__(self, model: Arpa) -> None:
-        self.words = list(model.words)
+        self.words: list[str] = list(model.words)
         if UNKNOWN not in self.words:
             self.words.append(UNKNOWN)
             model = _with_unknown(model, len(self.words) - 1)
