@@ -50,7 +50,7 @@ class K2Decoder(SearchDecoder):
     ) -> None:
         check_installed()
         self.lm, self.level, self.weight = lm, level, weight
-        self.beam = {"search": search_beam, "output": output_beam, "fewest": fewest, "most": most}
+        self.beam: dict[str, Any] = {"search": search_beam, "output": output_beam, "fewest": fewest, "most": most}
         self._words: Spoken | None = None
         self._graph: Any = None
 

@@ -71,9 +71,11 @@ def bigram(sentences: Sequence[Sequence[str]], words: Sequence[str]) -> NGram:
         kinds[before] += 1
     mass = sum(singles.values()) + max(1, len(singles))
     unigram = {word: (singles[word] + max(1, len(singles)) / len(events)) / mass for word in events}
-    probabilities = {(word,): math.log(value) for word, value in unigram.items()}
+    probabilities: dict[Context, float] = {(word,): math.log(value) for word, value in unigram.items()}
     for (before, word), count in pairs.items():
         smoothed = (count + kinds[before] * unigram[word]) / (seen[before] + kinds[before])
         probabilities[before, word] = math.log(smoothed)
-    backoffs = {(before,): math.log(kinds[before] / (seen[before] + kinds[before])) for before in seen}
+    backoffs: dict[Context, float] = {
+        (before,): math.log(kinds[before] / (seen[before] + kinds[before])) for before in seen
+    }
     return NGram(probabilities, backoffs)
