@@ -62,6 +62,7 @@ def train(prints: Tensor, speakers: Sequence[str], width: int, seed: int = 0) ->
     with torch.enable_grad():
         for _ in range(_STEPS):
             optimiser.zero_grad()
-            functional.cross_entropy(layers[1](part(prints)), targets).backward()
+            loss = functional.cross_entropy(layers[1](part(prints)), targets)
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return part

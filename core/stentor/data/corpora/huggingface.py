@@ -69,7 +69,8 @@ class HuggingFace(Corpus):
             yield item if isinstance(item, Rejected) or item.split != "all" else self._with_split(item)
 
     def _with_split(self, item: Item) -> Item:
-        parts = item.audio.relative_to(self.source).parts if item.audio.is_relative_to(self.source) else ()
+        audio = Path() if item.audio is None else item.audio
+        parts = audio.relative_to(self.source).parts if audio.is_relative_to(self.source) else ()
         split = next((part for part in parts[:-1] if part.lower() in _SPLITS), "all")
         name = "-".join(Path(*parts).with_suffix("").parts) if parts else item.id
         return Item(name, item.audio, item.text, item.speaker, item.language, split, custom=item.custom)
