@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,12 +23,14 @@ from stentor_asr.ctc import CTCTask
 from stentor_asr.decoder import CTCGreedy
 from stentor_asr.encoder import Conformer
 from stentor_asr.speech_lm import SpeechLMTask
+from stentor_asr.streaming.choice import listener as choose_listener
 from stentor_asr.streaming.ctc import CTCListener
 from stentor_asr.streaming.events import Event, Final, Partial
 from stentor_asr.streaming.growing import FramesListener, WindowListener, agreement
 from stentor_asr.streaming.listener import Listener
 from stentor_asr.streaming.session import StreamingRecogniser
-from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Segment
+from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
+from stentor_asr.transcribe.trained_run import TrainedRun
 
 RATE = 16_000
 SMALL = {"dim": 16, "layers": 1, "heads": 2, "kernel": 5, "chunk": 4, "left": 2, "subsampling": 8}
@@ -256,3 +259,25 @@ def test_what_does_not_fit_is_refused() -> None:
         StreamingRecogniser(WindowListener(Loudness()), Energy(), EndpointSettings(longest=9.0))
     with pytest.raises(StentorError, match="interval"):
         WindowListener(Loudness(), 0.0)
+
+
+def test_words_of_a_final_have_times_in_the_stream() -> None:
+    listener = CTCListener(ctc_task(), 3.0, Request(words=True))
+    finals = [event for event in events_of(listener, recording(), [7000]) if isinstance(event, Final) and event.text]
+    assert finals and finals[-1].start > 5
+    for final in finals:
+        times = [time for word in final.words for time in (word.start, word.end)]
+        assert [word.text for word in final.words] == final.text.split() and times == sorted(times)
+        assert final.start <= times[0] and times[-1] <= final.end + 1e-6
+
+
+def test_the_cheapest_listener_is_chosen() -> None:
+    run = TrainedRun(Path("nowhere"), device="cpu")
+    for task, expected in ((ctc_task(), CTCListener), (lm_task(), FramesListener)):
+        run._task, run.sample_rate = task, RATE
+        assert type(choose_listener(run)) is expected
+    run._task = CTCTask(Conformer(**{**SMALL, "chunk": 0}), letters(), CTCGreedy())
+    assert type(choose_listener(run)) is WindowListener
+    assert type(choose_listener(Loudness())) is WindowListener
+    with pytest.raises(StentorError, match="hotwords"):
+        choose_listener(Loudness(), Request(hotwords={"boat": 2.0}))
