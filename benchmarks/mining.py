@@ -1,9 +1,9 @@
 """Hard-sample mining from end to end: rank a pool, choose equal hours by every ranker, retrain, compare.
 
 Needs ``stentor prepare commands -o corpora/commands``, ``stentor prepare field-commands -o corpora/field`` and a base
-recogniser: ``stentor train asr/mining-base --run runs/mining/base``. Run with ``python benchmarks/mining.py``; cut short, it
-goes on where it was. Writes ``runs/mining``: ``ranking.json`` (how well each ranker finds what is hard), ``selections/``,
-``retrain/`` (the report of the ablation) and ``base.json``. All speech is synthetic.
+recogniser: ``stentor train asr/mining-base --run runs/mining/base``. Run ``python benchmarks/mining.py``; cut short,
+it goes on where it was. Writes ``runs/mining``: ``ranking.json`` (how well each ranker finds what is hard),
+``selections/``, ``retrain/`` (the report of the ablation) and ``base.json``. All speech is synthetic.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds, folder = [int(seed) for seed in arguments.seeds.split(",")], arguments.folder
     base = folder / "base"
-    found = {seed: verdicts for seed, verdicts in zip(seeds, _judge(base, seeds), strict=True)}
+    found = dict(zip(seeds, _judge(base, seeds), strict=True))
     rows = {row.id: row for row in manifest.load(CORPORA / "field/pool.jsonl.gz")}
     _ranking(found, rows, folder / "ranking.json")
     for seed, verdicts in found.items():
@@ -78,7 +78,7 @@ def _judge(base: Path, seeds: Sequence[int]) -> list[dict[str, list[Judged]]]:
     for seed in seeds:
         verdicts = {}
         for name, takes in LEARNERS.items():
-            ranker = registry().build("ranker", name, **{key: seed for key in takes})
+            ranker = registry().build("ranker", name, **dict.fromkeys(takes, seed))
             ranker.fit(labelled)
             verdicts[name] = judged(ranker, heard)
         found.append(verdicts)
@@ -98,7 +98,9 @@ def _ranking(found: Mapping[int, Verdicts], rows: Mapping[str, Utterance], path:
                  "flagged_in_error": len(flagged - garbage)},
     }  # fmt: skip
     for name in LEARNERS:
-        told[name] = _agreement([{one.id: one.hardness for one in verdicts[name]} for verdicts in found.values()], truth)
+        told[name] = _agreement(
+            [{one.id: one.hardness for one in verdicts[name]} for verdicts in found.values()], truth
+        )
         told[name]["garbage_in_selection"] = float(np.mean([
             sum(choice.judged.seconds for choice in choose(verdicts[name], HOURS * 3600, guard=False)
                 if choice.judged.id in garbage) / (HOURS * 3600) for verdicts in found.values()]))  # fmt: skip
@@ -145,7 +147,7 @@ def _wer(row: Utterance, hypothesis: str) -> float:
 
 
 def _select(verdicts: Verdicts, rows: Mapping[str, Utterance], folder: Path, seed: int) -> None:
-    """One training manifest for each arm: labelled set, what was chosen and could be transcribed, source against forgetting."""
+    """One manifest for each arm: labelled set, what was chosen and could be transcribed, source against forgetting."""
     seconds = HOURS * 3600
     chosen = {name: choose(verdicts[name], seconds) for name in ("random", "mil", "mil-plain", "confidence", "entropy",
                                                                   "length")}  # fmt: skip
@@ -168,7 +170,7 @@ def _select(verdicts: Verdicts, rows: Mapping[str, Utterance], folder: Path, see
 
 
 def _counted(rows: Sequence[Utterance]) -> dict[str, int]:
-    kinds = [str(row.custom.get("garbage") and "garbage" or row.custom["condition"]) for row in rows]
+    kinds = ["garbage" if "garbage" in row.custom else str(row.custom["condition"]) for row in rows]
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 

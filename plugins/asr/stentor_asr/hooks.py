@@ -52,6 +52,7 @@ def stentor_recipes() -> Path:
 @stentor.hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("align", "stentor_asr.cli.align", "find when the words of a known text are said")
+    verbs.add("mine", "stentor_asr.cli.mine", "choose by hours what of an unlabelled pool to transcribe next")
     verbs.add("ngram", "stentor_asr.cli.ngram", "estimate an n-gram language model for beam search")
     verbs.add("transcribe", "stentor_asr.cli.transcribe", "write down what is said in audio files")
     verbs.add("pseudo-label", "stentor_asr.cli.pseudo_label", "label audio with what several recognisers agree on")

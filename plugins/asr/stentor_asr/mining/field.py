@@ -34,9 +34,9 @@ class FieldCommands(Corpus):
     """Synthetic commands as they come in from the field, for experiments on adaptation and hard-sample mining.
 
     Most utterances are easy (unseen voices, at most mild noise). A share is hard: an accent, a simulated telephone,
-    fast speech or loud noise. A share of the pool is garbage that nobody could transcribe (no speech, clipped, buried in
-    noise, babble) and has no text. Split ``test`` has voices and sentences that no other split has. The same settings
-    give the same bytes.
+    fast speech or loud noise. A share of the pool is garbage that nobody could transcribe (no speech, clipped, buried
+    in noise, babble) and has no text. Split ``test`` has voices and sentences that no other split has. The same
+    settings give the same bytes.
 
     Args:
         labelled: utterances in that split: the small labelled set of the domain, without garbage.

@@ -90,9 +90,7 @@ def _fill(choices: Sequence[Choice], seconds: float) -> list[Choice]:
     return found
 
 
-def attended(
-    times: Sequence[tuple[float, float]], weights: Sequence[float]
-) -> tuple[tuple[float, float, float], ...]:
+def attended(times: Sequence[tuple[float, float]], weights: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
     """The stretches with the most attention: those that hold half of it together, at most three, in order of time.
 
     Args:
