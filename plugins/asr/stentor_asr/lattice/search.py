@@ -149,7 +149,9 @@ def rescored_lattices(lattice: k2.Fsa, lm: NGram, symbols: Mapping[str, int], *,
         symbols: word (or token) -> id.
         weight: what the model's log-probabilities are multiplied by.
     """
-    grammar = acceptor(lm, symbols)
+    labels = lattice.aux_labels if isinstance(lattice.aux_labels, Tensor) else lattice.aux_labels.values
+    said = set(labels.unique().tolist())
+    grammar = acceptor(lm, {word: label for word, label in symbols.items() if label in said})
     grammar.scores = grammar.scores * weight
     grammar.lm_scores = grammar.scores.clone()
     grammar = k2.create_fsa_vec([k2.arc_sort(k2.add_epsilon_self_loops(grammar))]).to(lattice.device)
