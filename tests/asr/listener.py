@@ -10,7 +10,10 @@ RATE = 8000
 
 
 class Listener(Recogniser):
-    """``<n>ms at <level>`` for every window; what it hears can be held back, and it fails on a level of 99."""
+    """``<n>ms at <level>`` for every window; what it hears can be held back, and it fails on a level of 99.
+
+    After `pause_after` batches it waits until `free` is set again.
+    """
 
     sample_rate, window_seconds = RATE, 1.0
     abilities = frozenset({"language", "words", "hotwords", "beam"})
@@ -19,6 +22,7 @@ class Listener(Recogniser):
         self.free, self.begun = threading.Event(), threading.Event()
         self.free.set()
         self.batches, self.requests, self.threads = [], [], set()
+        self.pause_after = 0
 
     def recognise(self, windows, request: Request = PLAIN):
         self.refuse(request)
@@ -27,6 +31,8 @@ class Listener(Recogniser):
         self.batches.append([len(window) for window in windows])
         self.requests.append(request)
         self.threads.add(threading.get_ident())
+        if len(self.batches) == self.pause_after:
+            self.free.clear()
         return [self._hear(window, request) for window in windows]
 
     def _hear(self, window, request):

@@ -135,15 +135,14 @@ def test_a_stream_tells_what_the_whole_answer_tells(start):
 
 
 def test_a_stream_begins_before_the_end_is_heard(start, ear):
-    """Of three windows the second waits until the first has come out."""
+    """The recogniser is stopped after the first window; its text is here all the same."""
     with start() as client:
-        ear.free.clear()
-        stream = ask(client, wav((2.7, 20)), stream=True)
-        heard = []
-        threading.Timer(0.1, ear.free.set).start()
-        for event in stream:
-            heard.append((event.type, len(ear.batches)))
-        assert heard[0][0] == "transcript.text.delta" and heard[-1][0] == "transcript.text.done"
+        ear.pause_after = 1
+        stream = iter(ask(client, wav((2.7, 20)), stream=True))
+        assert next(stream).type == "transcript.text.delta" and len(ear.batches) == 1
+        ear.free.set()
+        rest = [event.type for event in stream]
+        assert len(rest) > 1 and rest[-1] == "transcript.text.done"
         assert all(len(batch) == 1 for batch in ear.batches)
 
 

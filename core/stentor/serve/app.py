@@ -26,7 +26,7 @@ def build(capabilities: Mapping[str, Capability], settings: ServeSettings) -> Ga
         StentorError: when two capabilities want the same path.
     """
     own = _Own(capabilities)
-    routes = [*own.routes(), *(route for each in capabilities.values() for route in each.routes())]
+    routes: list[Any] = [*own.routes(), *(route for each in capabilities.values() for route in each.routes())]
     _refuse_twins(routes)
 
     @asynccontextmanager

@@ -17,7 +17,7 @@ _ALIKE = 2.0
 """Pieces whose sizes differ by more than this factor are not padded to one another."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Piece:
     item: Any
     size: float

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from stentor.errors import StentorError
@@ -110,6 +111,17 @@ def test_who_leaves_is_not_worked_for(batcher, work):
     work.free.set()
     assert results(stays) == [14] and all(future.cancelled() for future in gone)
     assert work.batches[1:] == [(None, [7])]
+
+
+def test_items_need_not_be_comparable():
+    """Of several arrays of one owner a later one may be taken before the first."""
+    free = threading.Event()
+    batcher = Batcher(lambda items, asked: free.wait(20) and [item.sum() for item in items], len, 2, gather=0.0)
+    held = batcher.submit("first", [np.ones(1)], None)
+    short, mixed = batcher.submit("a", [np.ones(8)], None), batcher.submit("b", [np.ones(100), np.ones(8)], None)
+    free.set()
+    assert results([*held, *short, *mixed]) == [1, 8, 100, 8]
+    batcher.close()
 
 
 def test_closing_finishes_what_waits_and_takes_no_more(work):

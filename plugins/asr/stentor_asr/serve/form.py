@@ -146,7 +146,7 @@ def _phrases(text: str) -> dict[str, float]:
         except ValueError as cause:
             raise Refusal(f"is no JSON object ({cause}).", path="hotwords") from cause
         return {str(phrase): _boost(boost) for phrase, boost in table.items()}
-    found = {}
+    found: dict[str, float] = {}
     for part in filter(str.strip, re.split(r"[,\n]", text)):
         phrase, colon, boost = part.rpartition(":")
         found |= {phrase: _boost(boost)} if colon else {part: BOOST}

@@ -119,7 +119,7 @@ def transcribe(
                 continue
             jobs[-1].waiting += 1
             pending.append((jobs[-1], window))
-            if len(pending) == batch * _BATCHES:
+            if len(pending) == (batch * _BATCHES if batch > 1 else 1):  # alone, a window waits for no like
                 _hear(pending, recogniser, batch, advance, request, told)
                 yield from _finished(jobs)
         yield from _finished(jobs)
