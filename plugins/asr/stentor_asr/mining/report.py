@@ -14,7 +14,6 @@ from stentor.report.clips import Budget, clip
 from stentor_asr.mining.mine import REPORT, SELECTED, SUMMARY, Mined
 from stentor_asr.mining.selection import Judged
 
-_PIXELS_PER_SECOND = 220
 _UNSURE = 0.8
 _MARGIN = 1.25
 
@@ -82,7 +81,6 @@ def _clip(row: Utterance, typical: dict[str, float], budget: Budget) -> dict[str
         "why": _why(told, typical),
         "clip": found,
         "stretches": _stretches(told["attended"], found.seconds),
-        "width": round(found.seconds * _PIXELS_PER_SECOND),
     }
 
 
