@@ -57,7 +57,7 @@ class AlignedLMTask(Task):
         *,
         instruction: str = "transcribe",
         normaliser: str = "basic",
-        longest: int = 60,
+        longest: int = 120,
     ) -> None:
         super().__init__()
         self.encoder, self.text, self.longest, self.instruction = encoder, text, longest, instruction
