@@ -17,6 +17,7 @@ from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.plugins import registry
 from stentor.sequence.tokenizers import BytePairs, Bytes, Characters
+from stentor_asr.align.pauses import drawn
 from stentor_asr.align.spelling import Speller
 from stentor_asr.align.words import fit, places
 from stentor_asr.transcribe.recogniser import Word
@@ -71,6 +72,34 @@ def test_words_that_fit_are_left_alone():
 def test_places_of_words_in_a_text():
     words = [Word(0, 1, "a"), Word(1, 2, "a"), Word(2, 3, "b")]
     assert places(words, "a  a b") == [(0, 1), (3, 4), (5, 6)]
+
+
+def tones(*stretches):
+    """Audio at 16 kHz that is loud or silent for so many seconds: (seconds, loud)."""
+    pieces = [0.3 * np.sin(np.arange(round(seconds * 16000)) / 5) * loud for seconds, loud in stretches]
+    return np.concatenate(pieces).astype(np.float32)
+
+
+def test_words_are_drawn_to_the_pauses_around_them():
+    samples = tones((0.5, 0), (0.4, 1), (0.2, 0), (0.4, 1), (0.03, 0), (0.3, 1), (0.5, 0))
+    rough = [Word(0.3, 0.8, "a"), Word(0.8, 1.45, "b"), Word(1.45, 2.1, "c")]
+    first, second, third = drawn(rough, samples, 16000)
+    assert [first.start, first.end, second.start] == pytest.approx([0.5, 0.9, 1.1], abs=0.011)
+    assert second.end == third.start == 1.45, "too short a gap is no pause"
+    assert third.end == pytest.approx(1.83, abs=0.011)
+    assert drawn([], samples, 16000) == () and drawn(rough, samples[:100], 16000) == tuple(rough)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 1)), max_size=8), st.integers(0, 99))
+def test_words_that_are_drawn_stay_in_order(spans, seed):
+    words = []
+    for pause, length in spans:
+        begin = (words[-1].end if words else 0.0) + pause
+        words.append(Word(begin, begin + length, "x"))
+    loud = np.repeat(np.random.default_rng(seed).choice([0.0, 0.3], 40), 1600).astype(np.float32)
+    found = drawn(words, loud, 16000)
+    assert len(found) == len(words) and all(word.start <= word.end for word in found)
+    assert all(first.end <= second.start + 1e-9 for first, second in itertools.pairwise(found))
 
 
 def warped_by_hand(costs):

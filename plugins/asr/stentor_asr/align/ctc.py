@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from stentor.data.collate import pad
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
+from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.model.device import choose_device
 from stentor_asr.align.aligner import Aligner, Item, rejected, told
 from stentor_asr.align.spelling import Spelled, Speller, Unit
@@ -69,8 +70,8 @@ class CtcAligner(Aligner):
         if not hasattr(task, "posteriors") or getattr(task, "ctc", task) is None:
             raise StentorError("has no CTC posteriors; alignment takes a run of task 'ctc', or of 'speech-lm' with "
                                "'ctc_weight' above 0.", path=str(self.folder))  # fmt: skip
-        self._task: Any = task.to(self.device).eval()
-        self._spell = Speller(self._task.text)
+        self._task: Any = task.to(self.device)
+        self._spell = Speller(cast(TextTokenizer, task.text))
         return {"name": recipe.name or self.folder.name, "source": f"run {self.folder}"}
 
     def align(

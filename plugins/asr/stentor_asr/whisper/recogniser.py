@@ -129,7 +129,7 @@ class WhisperRecogniser(Recogniser):
         """
         language = self.language or ("en" if self._vocabulary.specials.languages else None)
         written = [
-            Written([self._vocabulary.encode(line) for line in lines], None, len(window) / SAMPLE_RATE, language)
+            Written([self._vocabulary.encode(line) for line in lines], None, window, language)
             for window, lines in zip(windows, texts, strict=True)
         ]
         longest = self._model.config.max_target_positions - 8
@@ -160,19 +160,23 @@ class WhisperRecogniser(Recogniser):
         told = [list(self._segments(decoded, length)) for decoded, length in zip(found, seconds, strict=True)]
         segments = [tuple(segment for segment, _, _ in one) for one in told]
         if request.words:
-            segments = self._with_words(told, encoded, seconds, [decoded.language for decoded in found])
+            segments = self._with_words(told, encoded, windows, [decoded.language for decoded in found])
         return [
             Heard(segments[index], decoded.language or "en", (_LOOP_WARNING,) if index in loops else ())
             for index, decoded in enumerate(found)
         ]
 
     def _with_words(
-        self, told: Sequence[list[_Told]], encoded: Tensor, seconds: Sequence[float], languages: Sequence[str | None]
+        self,
+        told: Sequence[list[_Told]],
+        encoded: Tensor,
+        windows: Sequence[np.ndarray],
+        languages: Sequence[str | None],
     ) -> list[tuple[Segment, ...]]:
         timed = [tuple[Segment, ...]() for _ in told]
         rows = [index for index, one in enumerate(told) if one]
         written = [
-            Written([tokens for _, tokens, _ in told[index]], [scores for *_, scores in told[index]], seconds[index],
+            Written([tokens for _, tokens, _ in told[index]], [scores for *_, scores in told[index]], windows[index],
                     languages[index])
             for index in rows
         ]  # fmt: skip

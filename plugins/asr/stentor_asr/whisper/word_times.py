@@ -1,7 +1,8 @@
 """When each word was said, from where Whisper's decoder looked while it wrote: cross-attention and time warping.
 
 After OpenAI's ``whisper/timing.py``: the attention of a few heads that follow the audio, normalised over the tokens,
-smoothed, averaged, and the cheapest monotonic path through it (dynamic time warping).
+smoothed, averaged, and the cheapest monotonic path through it (dynamic time warping). Then words are drawn to the
+pauses in the sound, which attention does not see.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stentor_asr.align.pauses import drawn
 from stentor_asr.align.words import fit
 from stentor_asr.transcribe.recogniser import Word
 from stentor_asr.whisper.sizes import FRAME_SAMPLES, SAMPLE_RATE
@@ -32,14 +35,19 @@ class Written:
     Attributes:
         segments: text tokens of each segment.
         scores: log-probability of every token, or None to have them computed.
-        seconds: length of the window.
+        samples: of the window, mono float32 [N] at 16 kHz.
         language: code; None in an English-only model.
     """
 
     segments: Sequence[Sequence[int]]
     scores: Sequence[Sequence[float]] | None
-    seconds: float
+    samples: np.ndarray
     language: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Length of the window."""
+        return len(self.samples) / SAMPLE_RATE
 
     @property
     def tokens(self) -> list[int]:
@@ -84,7 +92,10 @@ def word_times(
         frames = max(1, min(encoded.shape[1], math.ceil(one.seconds * SAMPLE_RATE / FRAME_SAMPLES)))
         edges = _edges(looks[index, :, : len(rows[index]), :frames], len(prompt) - 1)
         scores = one.scores or _scores(model, hidden[index, len(prompt) - 1 :], one.segments)
-        found.append(list(_segments(vocabulary, one, edges, scores)))
+        segments = list(_segments(vocabulary, one, edges, scores))
+        words = drawn(fit(list(chain(*segments)), 0.0, one.seconds), one.samples, SAMPLE_RATE)
+        settled = iter(fit(words, 0.0, one.seconds))
+        found.append([tuple(islice(settled, len(segment))) for segment in segments])
     return found
 
 
@@ -107,8 +118,8 @@ def attention(network: Any, tokens: Tensor, encoded: Tensor, heads: Sequence[tup
     for index, layer in enumerate(network.layers):
         own, crossing = layer.self_attn, layer.encoder_attn
         normed = layer.self_attn_layer_norm(hidden)
-        parts = (split(project(normed)) for project in (own.q_proj, own.k_proj, own.v_proj))
-        mixed = functional.scaled_dot_product_attention(*parts, is_causal=True)
+        query, key, value = (split(project(normed)) for project in (own.q_proj, own.k_proj, own.v_proj))
+        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         hidden = hidden + own.out_proj(mixed.transpose(1, 2).flatten(2))
         query = split(crossing.q_proj(layer.encoder_attn_layer_norm(hidden)))
         key, value = split(crossing.k_proj(encoded)), split(crossing.v_proj(encoded))
@@ -181,7 +192,7 @@ def _scores(model: Any, hidden: Tensor, segments: Sequence[Sequence[int]]) -> li
 
 def _segments(
     vocabulary: Vocabulary, written: Written, edges: np.ndarray, scores: Sequence[Sequence[float]]
-) -> Iterator[tuple[Word, ...]]:
+) -> Iterator[list[Word]]:
     at, step = 0, FRAME_SAMPLES / SAMPLE_RATE
     for tokens, sure in zip(written.segments, scores, strict=True):
         words = []
@@ -189,7 +200,7 @@ def _segments(
             start, end = (min(float(edges[at + place]) * step, written.seconds) for place in spoken)
             score = math.fsum(sure[whole[0] : whole[1]]) / (whole[1] - whole[0])
             words.append(Word(start, end, text, math.exp(min(0.0, score))))
-        yield fit(words, 0.0, written.seconds)
+        yield words
         at += len(tokens)
 
 
