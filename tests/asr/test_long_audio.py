@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from stentor.data import audio
 from stentor.errors import StentorError
 from stentor.interfaces.vad import VAD
-from stentor_asr.transcribe.pipeline import transcribe
+from stentor_asr.transcribe.pipeline import Transcript, _Job, transcribe
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Segment, Word
 from stentor_asr.transcribe.seams import stitched
-from stentor_asr.transcribe.windows import _Cutter, cut_speech
+from stentor_asr.transcribe.windows import Window, _Cutter, cut_speech
 
 RATE = 2000
 WORD, GAP = 600, 100  # samples of a word, and of the soft sound after it
@@ -125,6 +125,15 @@ def test_little_is_held_of_a_long_silence() -> None:
         frame += 40
         cutter.forget(frame - 5)
         assert len(cutter._held) <= 4000 + 2 * RATE + 500
+
+
+def test_what_was_heard_before_a_file_broke_off_is_kept() -> None:
+    job = _Job(Transcript(Path("cut.wav")), waiting=2)
+    texts = [" ".join(f"w{index}" for index in range(first, first + 20)) for first in (0, 20, 40)]
+    heard = Heard(tuple(Segment(2.0 * index, 2.0 * index + 2, text) for index, text in enumerate(texts)))
+    told = list(job.add(Window(0.0, np.zeros(9), 0.0, True), heard))
+    assert [one.text for one in told] == texts[:2]  # a seam can only change the end
+    assert job.finish().text == " ".join(texts)
 
 
 def segment(text: str, start: float, end: float) -> Segment:

@@ -15,7 +15,7 @@ from stentor.errors import StentorError
 from stentor.interfaces.vad import VAD
 from stentor_asr.align.words import fit
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request, Segment
-from stentor_asr.transcribe.seams import stitched
+from stentor_asr.transcribe.seams import settled, stitched
 from stentor_asr.transcribe.windows import Window, cut, cut_speech, is_silent
 
 _SHORTEST = 0.02
@@ -62,8 +62,8 @@ class _Job:
         found = [moved(one, window.start) for one in heard.segments]
         if window.overlap:
             found = stitched(self.seam, found, window.start, window.start + window.overlap)
-        self.seam = found if window.goes_on else []
-        final = [] if window.goes_on else found
+        sure = settled(found) if window.goes_on else len(found)
+        final, self.seam = found[:sure], found[sure:]
         self.heard.append((window.start, replace(heard, segments=tuple(final))))
         yield from final
 
@@ -74,8 +74,8 @@ class _Job:
             found += heard.segments
             transcript.warnings += [f"at {start:.1f} s: {warning}" for warning in heard.warnings]
             transcript.language = transcript.language or heard.language
-        transcript.segments = in_order(found)
-        if transcript.failure is None and not found:
+        transcript.segments = in_order([*found, *self.seam])
+        if transcript.failure is None and not transcript.segments:
             transcript.warnings.append("no speech was found")
         return transcript
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stentor_asr.transcribe.recogniser import Segment
+from stentor_asr.transcribe.windows import OVERLAP
 
 _WORDS_PER_SECOND, _SPARE_WORDS = 5, 3
 _APART = 1.5
@@ -46,7 +47,7 @@ def stitched(left: Sequence[Segment], right: Sequence[Segment], begin: float, en
         end: of the overlap (s).
     """
     before, after = _words(left), _words(right)
-    most = math.ceil((end - begin) * _WORDS_PER_SECOND) + _SPARE_WORDS
+    most = _most(end - begin)
     late, early = before[-most:], after[:most]
     seam = _common_run(late, early)
     if seam is None:
@@ -57,6 +58,21 @@ def stitched(left: Sequence[Segment], right: Sequence[Segment], begin: float, en
         keep_left, skip_right = seam
     kept = before[: len(before) - len(late) + keep_left]
     return [*_rebuilt(left, kept), *_rebuilt(right, after[skip_right:])]
+
+
+def settled(segments: Sequence[Segment], overlap: float = OVERLAP) -> int:
+    """How many of the segments lie so far back that no seam with a window to come can change them."""
+    words, most = 0, _most(overlap)
+    for count in range(len(segments), 0, -1):
+        words += len(segments[count - 1].text.split())
+        if words >= most:
+            return count - 1
+    return 0
+
+
+def _most(seconds: float) -> int:
+    """Words that an overlap of so many seconds may hold, and some more."""
+    return math.ceil(seconds * _WORDS_PER_SECOND) + _SPARE_WORDS
 
 
 def _common_run(late: Sequence[_Spoken], early: Sequence[_Spoken]) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ SILENCE_DB = -60.0
 """A window whose loudest 20 ms are below this level (dB of full scale) is silent."""
 _FRAME_SECONDS = 0.02
 _SMOOTHING_FRAMES = 10
-_OVERLAP = 2.0
+OVERLAP = 2.0
 """How much of a window that ends inside speech is heard again in the next (s)."""
 
 
@@ -70,7 +70,7 @@ def cut_speech(blocks: Iterable[np.ndarray], sample_rate: int, longest: float, v
         longest: (s).
         vad: with its weights loaded.
     """
-    overlap = min(_OVERLAP, longest / 4)
+    overlap = min(OVERLAP, longest / 4)
     endpointer = Endpointer(vad.frame_seconds, EndpointSettings(longest=longest - overlap))
     state, cutter = vad.initial_state(1), _Cutter(vad.frame_samples, sample_rate, round(overlap * sample_rate))
     for block in blocks:
