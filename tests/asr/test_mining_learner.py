@@ -83,7 +83,7 @@ def test_discriminative_term_wants_unlike_bags_apart_and_like_bags_together():
     sorted_out = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     mixed = torch.ones(4, 2)
     assert apart(sorted_out, hardness) == pytest.approx(0.0, abs=1e-6)
-    # all alike: nothing to pull; each of the four unlike pairs is 0.5 above the margin, times its difference of hardness
+    # all alike: nothing to pull; each unlike pair is 0.5 above the margin, times its difference of hardness
     assert float(apart(mixed, hardness)) == pytest.approx(0.5 * (1 + 0.5) / 2, rel=1e-5)
     assert float(apart(sorted_out, torch.tensor([0.0, 1.0, 0.0, 1.0]))) > float(apart(mixed, hardness))
 

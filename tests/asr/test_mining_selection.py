@@ -16,12 +16,14 @@ def judged(name, seconds, hardness, flags=()):
     return Judged(name, seconds, hardness, 0.5, 0.5, (), "", {}, tuple(flags))
 
 
-POOLS = st.lists(
-    st.tuples(st.floats(0.1, 30), st.floats(0, 1), st.booleans()), min_size=0, max_size=40
-).map(lambda rows: [judged(f"u{i:03d}", s, h, ("babble",) if bad else ()) for i, (s, h, bad) in enumerate(rows)])  # fmt: skip
+ROWS = st.lists(st.tuples(st.floats(0.1, 30), st.floats(0, 1), st.booleans()), max_size=40)
 
 
-@given(POOLS, st.floats(0.5, 200), st.sampled_from([0.0, 0.3, 1.0]), st.booleans())
+def pool_of(rows):
+    return [judged(f"u{i:03d}", s, h, ("babble",) if bad else ()) for i, (s, h, bad) in enumerate(rows)]
+
+
+@given(ROWS.map(pool_of), st.floats(0.5, 200), st.sampled_from([0.0, 0.3, 1.0]), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_never_over_budget_never_twice_and_nothing_more_would_fit(pool, seconds, drawn, guard):
     chosen = choose(pool, seconds, guard=guard, drawn=drawn, seed=3)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stentor.interfaces.task import Task
     from stentor_asr.mining.pool import Clip
 
+Times = Sequence[tuple[str, float, float]]
+
 TOP, ENTROPY, MARGIN, NOTHING = range(4)
 """Columns of `Bag.posteriors`."""
 
@@ -119,16 +121,16 @@ def _by_token(task: SpeechLMTask, clips: Sequence[Clip], batch: dict[str, Any]) 
     hidden = task.model(packed, flatten(heard, lengths))[places]
     posteriors = statistics(task.model.backbone.project(hidden).float().log_softmax(-1), nothing=None).cpu()
     counts = [len(row) + 1 for row in ids]
-    found = task.align(batch, texts) or [None] * len(clips)
+    found: Sequence[Times | None] = task.align(batch, texts) or [None] * len(clips)
+    rows = zip(clips, torch.split(hidden.float().cpu(), counts), torch.split(posteriors, counts), found, texts,
+               strict=True)  # fmt: skip
     return [
         Bag(clip.id, clip.duration, states, chances, _times(aligned, len(states), clip.duration), text)
-        for clip, states, chances, aligned, text in zip(
-            clips, hidden.float().cpu().split(counts), posteriors.split(counts), found, texts, strict=True
-        )
+        for clip, states, chances, aligned, text in rows
     ]
 
 
-def _times(aligned: Sequence[tuple[str, float, float]] | None, count: int, seconds: float) -> Tensor:
+def _times(aligned: Times | None, count: int, seconds: float) -> Tensor:
     """Start and end of each token, the end of the transcript at the end of the audio; NaN where they are not known."""
     if aligned is None or len(aligned) != count - 1:
         return torch.full((count, 2), torch.nan)

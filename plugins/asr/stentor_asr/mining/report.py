@@ -115,20 +115,15 @@ def _compared(mined: Mined) -> dict[str, Any]:
     groups = {"selected": [choice.judged for choice in mined.chosen], "pool": mined.judged}
     rows = []
     for label, members in groups.items():
-        count = max(1, len(members))
-        means = [
-            sum(value(one) for one in members) / count
-            for value in (
-                lambda one: one.hardness,
-                lambda one: one.confidence,
-                lambda one: one.entropy,
-                lambda one: one.seconds,
-                lambda one: one.quality["range"],
-            )
-        ]
+        columns = zip(*map(_numbers, members), strict=True) if members else ()
+        means = [sum(column) / len(members) for column in columns]
         rows.append({"label": label, "cells": [str(len(members)), *(f"{mean:.2f}" for mean in means)]})
     head = ["utterances", "expected gain", "confidence", "entropy (nats)", "length (s)", "level range (dB)"]
     return {"head": head, "rows": rows}
+
+
+def _numbers(one: Judged) -> tuple[float, ...]:
+    return one.hardness, one.confidence, one.entropy, one.seconds, one.quality["range"]
 
 
 def _garbage(judged: Sequence[Judged]) -> list[dict[str, Any]]:
