@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,28 +75,34 @@ class CTCFlashlight(SearchDecoder):
         beam: int | None = None,
     ) -> list[list[Hypothesis]]:
         self.refuse(hotwords, beam)
-        decoder = self._decoder(beam or self.beam)
-        rows = np.ascontiguousarray(log_probs.detach().float().cpu().numpy())
-        return [self._row(decoder, row[:length], best) for row, length in zip(rows, lengths.tolist(), strict=True)]
+        decoder, sizes = self._decoder(beam or self.beam), lengths.tolist()
+        rows = log_probs.detach().float().cpu().numpy()
+        heard = [row[:size] for row, size in zip(rows, sizes, strict=True)]
+        given = [self._closed(row) for row in heard]
+        # All rows are searched before any is read, so that the search keeps the processor's caches to itself.
+        found = [decoder.decode(row.ctypes.data, *row.shape) if size else []
+                 for row, size in zip(given, sizes, strict=True)]  # fmt: skip
+        return [self._readings(results, row, best) for results, row in zip(found, heard, strict=True)]
 
-    def _row(self, decoder: Any, frames: np.ndarray, best: int) -> list[Hypothesis]:
-        if not len(frames):
-            return [Hypothesis((), 0.0)]
-        given = self._closed(frames) if self._space else frames
+    @staticmethod
+    def _readings(results: Sequence[Any], frames: np.ndarray, best: int) -> list[Hypothesis]:
         found: dict[tuple[int, ...], Hypothesis] = {}
-        for result in decoder.decode(given.ctypes.data, *given.shape):
+        for result in results:
             # The path begins and ends with a symbol that stands for no frame.
             reading = _reading(np.array(result.tokens[1 : len(frames) + 1]), frames, float(result.score))
             found.setdefault(reading.ids, reading)
             if len(found) == best:
                 break
-        return list(found.values()) or [Hypothesis((), -math.inf)]
+        return list(found.values()) or [Hypothesis((), -math.inf if len(frames) else 0.0)]
 
     def _closed(self, frames: np.ndarray) -> np.ndarray:
-        """A frame more, in which the last word ends: in this lexicon every word ends with a space."""
-        last = np.full((1, frames.shape[1]), _NEVER, np.float32)
-        last[0, self._space] = _CERTAIN
-        return np.concatenate([frames, last])
+        """The frames in one piece; where in the lexicon every word ends with a space, with one more at the end."""
+        if not self._space:
+            return np.ascontiguousarray(frames)
+        closed = np.full((len(frames) + 1, frames.shape[1]), _NEVER, np.float32)
+        closed[:-1] = frames
+        closed[-1, self._space] = _CERTAIN
+        return closed
 
     def _decoder(self, beam: int) -> Any:
         if self.lm and self._words is None:
