@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ BACKBONE = "model.backbone.*"
 PHRASES = Path("corpora/phrases")
 METRIC = {"transcribe": "wer", "translate": "wer", "answer": "response-errors", "chat": "response-errors"}
 CURVE = (10, 30)
+SUBSPACE_SETS = ("heldout-voice-transcribe", "heldout-sentences-transcribe")
 
 
 def train(recipe: str, folder: Path, *changes: str) -> Path:
@@ -201,11 +203,83 @@ def tables(kept: Path) -> list[str]:
     return told
 
 
+def analysed(seed: int) -> dict[str, Any]:
+    """The subspace report of one seed, made if it is missing."""
+    target = aligned(seed) / "analysis" / "subspace.json"
+    if not target.exists():
+        words = ["subspace", str(aligned(seed)), "--sets", ",".join(SUBSPACE_SETS)]
+        subprocess.run([sys.executable, "-m", "stentor", *words], check=True)
+    found: dict[str, Any] = json.loads(target.read_text())
+    return found
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    """Mean with Student's t interval over the seeds, and the value of each."""
+    found = significance.over_seeds(values)
+    each = ", ".join(f"{one:.1f}" for one in values)
+    return f"{found.value:.1f} [{found.low:.1f}, {found.high:.1f}] ({each})"
+
+
+def subspace_tables() -> list[str]:
+    found = [analysed(seed) for seed in SEEDS]
+    told = ["", "## Subspace", "", "| | trained | untrained |", "| --- | --- | --- |"]
+    for label, part in (
+        ("outputs", lambda one: one["outputs"]),
+        ("weight", lambda one: one["weights"]["project.weight"]),
+    ):
+        for name in ("effective_rank", "0.9", "0.95", "0.99"):
+            cells = [over_seeds(_read(found, part, state, name)) for state in ("trained", "untrained")]
+            what = "effective rank" if name == "effective_rank" else f"directions for {float(name):.0%} of the energy"
+            told.append(f"| {label}: {what} | {' | '.join(cells)} |")
+    for name in SUBSPACE_SETS:
+        told += [
+            "",
+            f"### {name}",
+            "",
+            "| kept | strongest: WER | change (%) | random: WER |",
+            "| --- | --- | --- | --- |",
+        ]
+        full = over_seeds([one["sets"][name]["full"]["value"] for one in found])
+        told.append(f"| all | {full} | | |")
+        for k in dict.fromkeys(row["k"] for row in found[0]["sets"][name]["truncation"]):
+            best = [_row(one, name, k, "strongest") for one in found]
+            chance = [sum(_row(one, name, k, f"random {i}")["value"] for i in (0, 1)) / 2 for one in found]
+            told.append(f"| {k} | {over_seeds([row['value'] for row in best])} | "
+                        f"{over_seeds([row['change'] for row in best])} | {over_seeds(chance)} |")  # fmt: skip
+        told += _free([one["sets"][name]["free"] for one in found])
+    return told
+
+
+def _read(found: list[dict[str, Any]], part: Any, state: str, name: str) -> list[float]:
+    spectra = [part(one)[state] for one in found]
+    return [float(one[name] if name == "effective_rank" else one["needed"][name]) for one in spectra]
+
+
+def _row(found: dict[str, Any], name: str, k: int, directions: str) -> dict[str, Any]:
+    return next(row for row in found["sets"][name]["truncation"] if (row["k"], row["directions"]) == (k, directions))
+
+
+def _free(found: list[dict[str, Any]]) -> list[str]:
+    if "skipped" in found[0]:
+        return []
+    rows = {
+        "WER, the used directions alone": [one["without"]["value"] for one in found],
+        "WER, with the speaker vector in the free ones": [one["with"]["value"] for one in found],
+        "change (%)": [one["with"].get("change", 0.0) for one in found],
+        "speakers named with the vector (%)": [one["accuracy_with"] for one in found],
+        "without (%)": [one["accuracy_without"] for one in found],
+        "chance (%)": [one["chance"] for one in found],
+    }
+    told = ["", f"Free directions: beyond the first {found[0]['used']}, {found[0]['speakers']} speakers.", "",
+            "| | |", "| --- | --- |"]  # fmt: skip
+    return told + [f"| {name} | {over_seeds(values)} |" for name, values in rows.items()]
+
+
 def main() -> None:
     kept = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/one-layer-results")
     everything_trained()
     everything_scored(kept)
-    told = "\n".join(tables(kept))
+    told = "\n".join([*tables(kept), *subspace_tables()])
     (kept / "tables.md").write_text(told + "\n")
     print(told)
 
