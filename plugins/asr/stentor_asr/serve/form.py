@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from stentor.errors import StentorError
 from stentor.serve.app import unknown_model
 from stentor.serve.refusals import Refusal
+from stentor_asr.transcribe import hotwords
+from stentor_asr.transcribe.hotwords import BOOST
 from stentor_asr.transcribe.recogniser import Request
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
@@ -22,8 +25,6 @@ _LISTS = ("timestamp_granularities", "hotwords", "keywords")
 _TRUE, _FALSE = ("true", "1"), ("false", "0", "")
 _WIDEST = 100
 _MOST_HOTWORDS, _LONGEST_HOTWORD, _HIGHEST_BOOST = 200, 100, 100.0
-BOOST = 2.0
-"""What a hotword without a boost of its own adds to the log-probability of a path (natural logarithm)."""
 
 
 @dataclass(frozen=True)
@@ -128,37 +129,33 @@ def _number(given: _Given, field: str, low: float, high: float) -> float | None:
 def _hotwords(given: _Given) -> Mapping[str, float]:
     """Phrases and their boosts: ``hotwords[phrase]=boost``, ``hotwords[]=phrase``, a JSON object, or
     ``phrase, phrase:boost``; and OpenAI's ``keywords[]``."""
-    found = {phrase: BOOST for phrase in given.get("keywords", {}).get("", []) if phrase.strip()}
+    found = {word: BOOST for word in given.get("keywords", {}).get("", []) if word.strip()}
     for key, values in given.get("hotwords", {}).items():
         for value in values:
-            found |= {key: _boost(value)} if key else _phrases(value)
-    tidy = {" ".join(phrase.split()): boost for phrase, boost in found.items()}
-    if len(tidy) > _MOST_HOTWORDS or any(not 0 < len(phrase) <= _LONGEST_HOTWORD for phrase in tidy):
+            found |= {key: _number_of(value)} if key else _phrases(value)
+    tidy = {" ".join(word.split()): boost for word, boost in found.items()}
+    if len(tidy) > _MOST_HOTWORDS or any(not 0 < len(word) <= _LONGEST_HOTWORD for word in tidy):
         raise Refusal(f"at most {_MOST_HOTWORDS} phrases of 1 to {_LONGEST_HOTWORD} letters each are taken.",
+                      path="hotwords")  # fmt: skip
+    if any(not abs(boost) <= _HIGHEST_BOOST for boost in tidy.values()):
+        raise Refusal(f"a boost is a number of at most {_HIGHEST_BOOST:g}, e.g. 'hotwords=stentor:2.5'.",
                       path="hotwords")  # fmt: skip
     return tidy
 
 
 def _phrases(text: str) -> dict[str, float]:
-    if text.lstrip().startswith("{"):
-        try:
-            table = json.loads(text)
-        except ValueError as cause:
-            raise Refusal(f"is no JSON object ({cause}).", path="hotwords") from cause
-        return {str(phrase): _boost(boost) for phrase, boost in table.items()}
-    found: dict[str, float] = {}
-    for part in filter(str.strip, re.split(r"[,\n]", text)):
-        phrase, colon, boost = part.rpartition(":")
-        found |= {phrase: _boost(boost)} if colon else {part: BOOST}
-    return found
-
-
-def _boost(value: object) -> float:
     try:
-        boost = float(str(value))
+        if text.lstrip().startswith("{"):
+            return {str(word): _number_of(boost) for word, boost in json.loads(text).items()}
+        return dict(hotwords.phrase(part) for part in re.split(r"[,\n]", text) if part.strip())
+    except ValueError as cause:
+        raise Refusal(f"is no JSON object ({cause}).", path="hotwords") from cause
+    except StentorError as error:
+        raise Refusal.of(error, param="hotwords") from error
+
+
+def _number_of(value: object) -> float:
+    try:
+        return float(str(value))
     except ValueError:
-        boost = math.nan
-    if not -_HIGHEST_BOOST <= boost <= _HIGHEST_BOOST:
-        raise Refusal(f"a boost is a number of at most {_HIGHEST_BOOST:g}, e.g. 'hotwords=stentor:2.5'.",
-                      path="hotwords", value=value)  # fmt: skip
-    return boost
+        return math.nan

@@ -23,7 +23,7 @@ def read(given: str) -> dict[str, float]:
         parts = [part for line in lines if not line.lstrip().startswith("#") for part in line.split(",")]
     else:
         parts = given.split(",")
-    found = dict(_phrase(part) for part in parts if part.strip())
+    found = dict(phrase(part) for part in parts if part.strip())
     if not found:
         raise StentorError("names no phrase; write them as 'acme, new york:4.0' or give a file of them.",
                            path="--hotwords", value=given)  # fmt: skip
@@ -37,14 +37,19 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _phrase(part: str) -> tuple[str, float]:
-    phrase, colon, boost = part.rpartition(":")
+def phrase(part: str) -> tuple[str, float]:
+    """One phrase, ``acme`` or ``new york:4.0``, and its boost.
+
+    Raises:
+        StentorError: when the boost is no finite number, or there is nothing before it.
+    """
+    words, colon, boost = part.rpartition(":")
     if not colon:
         return " ".join(boost.split()), BOOST
     try:
         value = float(boost)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or not phrase.strip():
+    if not math.isfinite(value) or not words.strip():
         raise StentorError("is no phrase with a boost; write 'phrase:4.0'.", path="--hotwords", value=part.strip())
-    return " ".join(phrase.split()), value
+    return " ".join(words.split()), value
