@@ -73,8 +73,9 @@ def spoken(numbers: list[int], pauses: dict[int, int]) -> np.ndarray:
     return np.concatenate([*parts, np.zeros(RATE, np.float32)])
 
 
+@pytest.mark.parametrize("join", [0.0, 1.0])
 @pytest.mark.parametrize("reader", [Reader, Untimed])
-def test_no_word_is_doubled_or_lost_in_long_speech(reader, tmp_path: Path) -> None:
+def test_no_word_is_doubled_or_lost_in_long_speech(reader, join: float, tmp_path: Path) -> None:
     """Four minutes: stretches with pauses, and one of nearly two minutes without any."""
     numbers = list(range(1000, 1600))
     path = tmp_path / "long.wav"
@@ -82,6 +83,7 @@ def test_no_word_is_doubled_or_lost_in_long_speech(reader, tmp_path: Path) -> No
     samples = spoken(numbers, pauses)
     audio.write(path, samples, RATE)
     told: list[str] = []
+    reader.join_pauses = join
     (found,) = transcribe([path], reader(), 3, told=lambda _, segment: told.append(segment.text), vad=Level())
     assert found.text.split() == [str(number) for number in numbers]
     assert " ".join(told) == found.text
@@ -106,13 +108,27 @@ def test_windows_hold_the_speech_and_not_the_silence() -> None:
     assert not any(window.overlap or window.goes_on for window in windows)
 
 
+def test_stretches_that_lie_close_together_can_share_a_window() -> None:
+    """Pauses of 0.9 s are joined up to 12 s, the one of 3 s is not; silence at the ends is left out."""
+    samples = spoken(list(range(1000, 1040)), {**dict.fromkeys(range(4, 40, 5), 900), 24: 3000})
+    apart = list(cut_speech([samples], RATE, 12.0, Level()))
+    joined = list(cut_speech([samples], RATE, 12.0, Level(), 1.0))
+    assert len(apart) == 8 and len(joined) < 5
+    edges = [(window.start, window.start + len(window.samples) / RATE) for window in joined]
+    assert all(end - start <= 12.0 for start, end in edges)
+    assert sorted(time for edge in edges for time in edge) == [time for edge in edges for time in edge]
+    told = [text for heard in Reader().recognise([window.samples for window in joined]) for text in
+            heard.segments[0].text.split()]  # fmt: skip
+    assert told == [str(number) for number in range(1000, 1040)]
+
+
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=8))
-def test_windows_do_not_depend_on_blocks(sizes: list[int]) -> None:
+@given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=8), join=st.sampled_from([0.0, 0.8]))
+def test_windows_do_not_depend_on_blocks(sizes: list[int], join: float) -> None:
     samples = spoken(list(range(1000, 1070)), {20: 700, 25: 2000})
     edges = np.cumsum(np.resize(sizes, -(-len(samples) // min(sizes))))
     blocks = np.split(samples, edges[edges < len(samples)])
-    whole, cut = (list(cut_speech(parts, RATE, 8.0, Level())) for parts in ([samples], blocks))
+    whole, cut = (list(cut_speech(parts, RATE, 8.0, Level(), join)) for parts in ([samples], blocks))
     assert [(one.start, one.overlap, one.goes_on) for one in whole] == [(o.start, o.overlap, o.goes_on) for o in cut]
     assert all(np.array_equal(one.samples, other.samples) for one, other in zip(whole, cut, strict=True))
     assert all(len(one.samples) <= 8.0 * RATE for one in whole)

@@ -157,7 +157,11 @@ def _windows(job: _Job, recogniser: Recogniser, vad: VAD | None) -> Iterator[Win
     transcript, rate, longest = job.transcript, recogniser.sample_rate, recogniser.window_seconds
     try:
         blocks = _blocks(transcript, rate, longest)
-        yield from cut(blocks, rate, longest) if vad is None else cut_speech(blocks, rate, longest, vad)
+        yield from (
+            cut(blocks, rate, longest)
+            if vad is None
+            else cut_speech(blocks, rate, longest, vad, recogniser.join_pauses)
+        )
     except StentorError as error:
         transcript.failure = error.problems[0].message
     job.read = True

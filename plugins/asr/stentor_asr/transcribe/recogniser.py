@@ -88,12 +88,15 @@ class Recogniser(Component, ABC):
     Attributes:
         sample_rate: of the windows (Hz).
         window_seconds: the longest window it takes (s).
+        join_pauses: stretches of speech with pauses of at most this (s) between them are heard in one window where a
+            detector cuts; more than 0 for one whose windows all cost the same.
         abilities: which fields of a `Request` it can honour; the rest it refuses (`refuse`).
     """
 
     contract: ClassVar[str] = "stentor_asr.testing:RecogniserContract"
     sample_rate: int
     window_seconds: float = 30.0
+    join_pauses: float = 0.0
     abilities: frozenset[str] = frozenset()
 
     @abstractmethod

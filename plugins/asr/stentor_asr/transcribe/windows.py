@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,7 +58,9 @@ def cut(blocks: Iterable[np.ndarray], sample_rate: int, longest: float) -> Itera
         yield Window(start / sample_rate, held)
 
 
-def cut_speech(blocks: Iterable[np.ndarray], sample_rate: int, longest: float, vad: VAD) -> Iterator[Window]:
+def cut_speech(
+    blocks: Iterable[np.ndarray], sample_rate: int, longest: float, vad: VAD, join: float = 0.0
+) -> Iterator[Window]:
     """Join blocks and cut them into the stretches of speech that `vad` finds, of at most `longest` seconds.
 
     Where a stretch has to be cut inside speech, the next window repeats the last two seconds, so that the word at the
@@ -69,21 +71,60 @@ def cut_speech(blocks: Iterable[np.ndarray], sample_rate: int, longest: float, v
         sample_rate: (Hz), the detector's own.
         longest: (s).
         vad: with its weights loaded.
+        join: stretches with a pause of at most this (s) between them share a window where they fit.
     """
     overlap = min(OVERLAP, longest / 4)
     endpointer = Endpointer(vad.frame_seconds, EndpointSettings(longest=longest - overlap))
     state, cutter = vad.initial_state(1), _Cutter(vad.frame_samples, sample_rate, round(overlap * sample_rate))
+    joiner = _Joiner(int((longest - overlap) / vad.frame_seconds), int(join / vad.frame_seconds))
     for block in blocks:
         cutter.hold(block)
         probabilities, state = vad.step(block[None], state)
         for probability in probabilities[0].tolist():
             over = endpointer.step(probability)
-            if over is not None:
-                yield cutter.window(over)
-        cutter.forget(endpointer.earliest)
+            for ready in joiner.ready(over, endpointer.earliest):
+                yield cutter.window(ready)
+        cutter.forget(min(endpointer.earliest, joiner.earliest(endpointer.earliest)))
     over = endpointer.flush()
-    if over is not None:
-        yield cutter.window(over, last=endpointer.heard == endpointer.at)
+    for ready in [*joiner.ready(over, endpointer.at), *joiner.rest()]:
+        yield cutter.window(ready, last=ready.end == endpointer.at and ready.reason == "end")
+
+
+class _Joiner:
+    """Joins end points whose stretches lie close together.
+
+    Args:
+        longest: (frames).
+        pause: (frames).
+    """
+
+    def __init__(self, longest: int, pause: int) -> None:
+        self._longest, self._pause = longest, pause
+        self._held: Endpoint | None = None
+
+    def ready(self, over: Endpoint | None, earliest: int) -> Iterator[Endpoint]:
+        """Take the next end point, if there is one; give those to which nothing can be joined any more."""
+        held = self._held
+        if held is not None and over is not None and self._fits(held, over):
+            self._held = held = replace(over, begin=held.begin)
+        elif over is not None:
+            yield from self.rest()
+            self._held = held = over
+        if held is not None and (held.reason != "pause" or earliest - held.end > self._pause):
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Endpoint]:
+        """Give what is held."""
+        if self._held is not None:
+            yield self._held
+        self._held = None
+
+    def earliest(self, frame: int) -> int:
+        """The frame at which what is held begins, or else `frame`."""
+        return frame if self._held is None else self._held.begin
+
+    def _fits(self, held: Endpoint, over: Endpoint) -> bool:
+        return over.begin - held.end <= self._pause and over.end - held.begin <= self._longest
 
 
 class _Cutter:

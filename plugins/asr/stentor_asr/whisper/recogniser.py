@@ -50,6 +50,7 @@ class WhisperRecogniser(Recogniser):
     """
 
     sample_rate = SAMPLE_RATE
+    join_pauses = 1.5
     abilities = frozenset({"language", "words"})
 
     def __init__(
