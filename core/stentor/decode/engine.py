@@ -59,8 +59,7 @@ def generate(
     if not prompts:
         return Generation([], [], [] if settings.log_probs else None)
     options: dict[str, Any] = {"grammar": grammar, "on_token": on_token, "stop": stop}
-    modules = [backbone] if drafter is None else [backbone, drafter]
-    training = [module.training for module in modules]
+    modules = [module for module in (backbone, drafter) if module is not None and module.training]
     for module in modules:
         module.eval()
     try:
@@ -70,8 +69,8 @@ def generate(
         ids = [_ids(prompt) for prompt in prompts] if prompt_ids is None else prompt_ids
         return Speculation(backbone, settings, len(prompts), drafter=drafter, ids=ids, **options).all(embedded)
     finally:
-        for module, mode in zip(modules, training, strict=True):
-            module.train(mode)
+        for module in modules:
+            module.train()
 
 
 def _embedded(backbone: Backbone, prompts: Sequence[Tensor]) -> list[Tensor]:

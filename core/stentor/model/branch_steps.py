@@ -166,6 +166,8 @@ class FusedBranchCopy:
 
     def __init__(self) -> None:
         self._fused: FusedBranches | None = None
+        self._weights: list[Tensor] = []
+        self._modules: list[nn.Module] = []
         self._marks: list[Any] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -173,13 +175,26 @@ class FusedBranchCopy:
 
     def steps(self, backbone: Any, branches: Sequence[Branch], batch: int, capacity: int) -> BranchSteps:
         """Fused steps where the branches' layers are known and nothing hooks into them, else plain ones."""
-        tails: list[nn.Module] = [branch.tail for branch in branches]
-        known = all(isinstance(tail, DecoderTail) for tail in tails)
-        found = [switches(tail) for tail in tails] if known else [None]
-        if any(one is None for one in found) or torch.is_autocast_enabled(backbone.projection.device.type):
+        fused = self._current(backbone, branches)
+        if fused is None:
             return PlainSteps(backbone, branches, batch, capacity)
-        weights = [parameter for branch in branches for parameter in branch.parameters()]
-        now = [found, *marks([*weights, backbone.projection])]
-        if self._fused is None or now != self._marks:
-            self._fused, self._marks = FusedBranches(backbone, branches), now
-        return FusedSteps(backbone, self._fused, batch, capacity)
+        return FusedSteps(backbone, fused, batch, capacity)
+
+    def _current(self, backbone: Any, branches: Sequence[Branch]) -> FusedBranches | None:
+        if self._fused is None or self._state(backbone) != self._marks:
+            self._make(backbone, branches)
+        return None if torch.is_autocast_enabled(backbone.projection.device.type) else self._fused
+
+    def _make(self, backbone: Any, branches: Sequence[Branch]) -> None:
+        tails: list[nn.Module] = [branch.tail for branch in branches]
+        known = all(isinstance(tail, DecoderTail) and switches(tail) is not None for tail in tails)
+        self._fused = FusedBranches(backbone, branches) if known else None
+        if known:
+            self._weights = [parameter for branch in branches for parameter in branch.parameters()]
+            self._modules = [module for tail in tails for module in tail.modules()]
+            self._marks = self._state(backbone)
+
+    def _state(self, backbone: Any) -> list[Any]:
+        """Changes whenever weights are written or hooks come or go."""
+        hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in self._modules]
+        return [*marks([*self._weights, backbone.projection]), *hooks]

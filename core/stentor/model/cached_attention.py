@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -30,10 +32,13 @@ class CachedAttention:
         self.cache, self.heads, self.width = cache, heads, width
         self.end = cache.longest + width
         self.fresh = mask is None and cache.longest == 0
-        if mask is None and not self.fresh and not (cache.even and width == 1):
-            mask = cache.visible(width)
         self.bias: Tensor | None = None
-        if mask is not None:
+        if mask is None and not self.fresh and cache.even:
+            if width > 1:
+                blocked = _later(width, cache.keys.dtype, cache.device)
+                self.bias = functional.pad(blocked, (self.end - width, 0))[None, None]
+        elif mask is not None or not self.fresh:
+            mask = cache.visible(width) if mask is None else mask
             blocked = torch.zeros(mask.shape, dtype=cache.keys.dtype, device=cache.device)
             self.bias = blocked.masked_fill_(~mask, -torch.inf)[:, None]
         stored = len(cache.held) * heads * self.end
@@ -72,9 +77,19 @@ class CachedAttention:
         batch, heads, width, head_dim = queries.shape
         keys, values = self.cache.keys[layer], self.cache.values[layer]
         groups = heads // keys.shape[1]
+        if batch == 1 and groups == 1 and self.bias is not None:
+            shown = keys[0, ..., : self.end]
+            scores = torch.baddbmm(self.bias[0], queries[0], shown, alpha=head_dim**-0.5)
+            return (scores.softmax(-1) @ values[0, :, : self.end]).transpose(0, 1)[None]
         grouped = (queries * head_dim**-0.5).reshape(batch, -1, groups * width, head_dim)
         scores = grouped @ keys[..., : self.end]
         if self.bias is not None:
             scores = (scores.view(batch, heads, width, -1) + self.bias).view_as(scores)
         mixed = scores.softmax(-1) @ values[:, :, : self.end]
         return mixed.view(batch, heads, width, head_dim).transpose(1, 2)
+
+
+@cache
+def _later(width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """float [width, width]: -inf where a key comes after the query."""
+    return torch.full((width, width), -torch.inf, dtype=dtype, device=device).triu_(1)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from stentor.sequence import spans
+from stentor.sequence.packing import CONTINUOUS
 from stentor.sequence.spans import Span
 from stentor.sequence.vocabulary import Vocabulary
 
@@ -26,6 +30,11 @@ def prompt(vocabulary: Vocabulary, heard: int) -> list[Span]:
         spans.heard(heard),
         spans.control(vocabulary.control("transcribe")),
     ]
+
+
+def prompt_ids(vocabulary: Vocabulary, heard: int) -> Tensor:
+    """The ids of `prompt`, int64 [heard + 2], with -1 for the audio."""
+    return torch.tensor([vocabulary.control("listen"), *[CONTINUOUS] * heard, vocabulary.control("transcribe")])
 
 
 def transcript(vocabulary: Vocabulary, heard: int, ids: Sequence[int]) -> list[Span]:

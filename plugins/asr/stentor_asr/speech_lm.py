@@ -197,14 +197,10 @@ class SpeechLMTask(Task):
             grammar=only(self.vocabulary.size, text_ids),
             stop=lambda row, tokens: len(tokens) >= longest[row],
             drafter=self.drafter,
-            prompt_ids=None if self.drafter is None else self._prompt_ids(lengths),
+            prompt_ids=[layout.prompt_ids(self.vocabulary, len(prompt) - 2) for prompt in prompts],
         )
         self._counted.add(made.statistics)
         return made
-
-    def _prompt_ids(self, lengths: Tensor) -> list[Tensor]:
-        packed = pack([layout.prompt(self.vocabulary, n) for n in lengths.tolist()])
-        return list(torch.split(packed.ids.to(lengths.device), list(packed.lengths)))
 
     def written(self, ids: Sequence[int]) -> str:
         """The text of generated ids."""

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from itertools import pairwise
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def test_loss_weights_sum_to_one_and_fall_by_the_decay():
     weights = loss_weights(5, 0.9)
     assert abs(sum(weights) - 1) < 1e-12
     assert weights == pytest.approx([0.2442, 0.2198, 0.1978, 0.1780, 0.1602], abs=1e-4)
-    assert [b / a for a, b in zip(weights, weights[1:], strict=False)] == pytest.approx([0.9] * 4)
+    assert [b / a for a, b in pairwise(weights)] == pytest.approx([0.9] * 4)
     assert Branches(small()).weights == weights
 
 
@@ -169,15 +170,15 @@ def test_after_every_rejection_all_caches_hold_what_was_accepted(architecture, d
 
     backbone.new_cache = recorded
     try:
-        for seed in (0, 1):
+        for seed in (0, 1, 2):
             generator = torch.Generator().manual_seed(seed)
             prompts = [torch.randint(SIZE, (count,), generator=generator) for count in (3, 9, 1, 6)]
             prompts.append(torch.tensor(text(4, 5)))
-            settings = GenerationSettings(max_new_tokens=17, stop_ids=(2,))
+            settings = GenerationSettings(max_new_tokens=24, stop_ids=(2,))
             for rows in (prompts, prompts[:1]):
                 generate(backbone, rows, settings, drafter=watched)
                 assert watched.worst < 1e-4
-        assert watched.rounds > 10 and watched.rejections > 5
+        assert watched.rounds >= 6 and watched.rejections >= 3
     finally:
         del backbone.new_cache
 
