@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +17,15 @@ from stentor import cli, train
 from stentor.data import manifest, quarantine
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
+from stentor.interfaces.corpus import Rejected
 from stentor.plugins import registry
 from stentor.sequence.tokenizers import BytePairs, Bytes, Characters
+from stentor_asr.align.aligner import Item
+from stentor_asr.align.attention import AttentionAligner
 from stentor_asr.align.pauses import drawn
 from stentor_asr.align.spelling import Speller
 from stentor_asr.align.words import fit, places
-from stentor_asr.transcribe.recogniser import Word
+from stentor_asr.transcribe.recogniser import Heard, Request, Segment, Word
 from stentor_asr.whisper.word_times import alignment_heads, smoothed, warp
 
 RATE = 8000
@@ -148,8 +153,6 @@ def whisper(tmp_path):
 
 
 def test_words_of_whisper_are_those_of_its_segments(whisper):
-    from stentor_asr.transcribe.recogniser import Request
-
     windows = [noise(2.0), noise(5.0, 1), noise(0.5, 2)]
     plain, timed = whisper.recognise(windows), whisper.recognise(windows, Request(words=True))
     assert any(heard.segments for heard in plain)
@@ -320,3 +323,55 @@ def test_text_through_whisper_end_to_end(tmp_path, capsys):
     found = words_of(tmp_path / "a.json")
     assert " ".join(word["text"] for word in found) == "Please turn on the light in the kitchen."
     assert 0.7 < found[1]["start"] < 2.2 and found[-1]["end"] > 2.0
+
+
+class Windowed:
+    """A recogniser of 2 s windows that hears the words it was told of, and forces any text evenly over a window."""
+
+    sample_rate, window_seconds = RATE, 2.0
+
+    def __init__(self, *heard):
+        self.heard, self.forced = iter(heard), []
+
+    def recognise(self, windows):
+        return [Heard((Segment(0.0, 1.0, next(self.heard)),)) for _ in windows]
+
+    def align(self, windows, texts):
+        self.forced += [list(lines) for lines in texts]
+        return [list(self.spread(len(window) / RATE, lines)) for window, lines in zip(windows, texts, strict=True)]
+
+    def spread(self, seconds, lines):
+        step, at = seconds / sum(len(line.split()) for line in lines), 0
+        for line in lines:
+            yield tuple(Word(step * (at + n), step * (at + n + 1), word) for n, word in enumerate(line.split()))
+            at += len(line.split())
+
+
+def loud(tmp_path, seconds):
+    soundfile.write(tmp_path / "a.wav", noise(seconds)[: round(seconds * RATE)], RATE)
+    return Item(Path("a"), tmp_path / "a.wav", seconds, ("One two, three", "four five six seven"))
+
+
+def test_long_text_is_divided_by_what_is_heard(tmp_path):
+    """Words that were not heard go with the word before them, wherever the lines end."""
+    item, recogniser = loud(tmp_path, 4.0), Windowed("one too three", "for five six", "seven")
+    ((_, found),) = AttentionAligner(recogniser).align([item])
+    assert recogniser.forced == [["One two, three"], ["four five six"], ["seven"]]
+    assert [segment.text for segment in found.segments] == ["One two, three", "four five six seven"]
+    words = [word for segment in found.segments for word in segment.words]
+    assert [word.text for word in words] == ["One", "two,", "three", "four", "five", "six", "seven"]
+    assert all(first.end <= second.start + 1e-9 for first, second in itertools.pairwise(words))
+    assert words[-1].end == pytest.approx(4.0, abs=0.01)
+
+
+def test_what_whisper_cannot_align_is_put_aside(tmp_path):
+    good, bad = loud(tmp_path, 1.5), loud(tmp_path, 1.5)
+    long = replace(loud(tmp_path, 4.0), lines=("nothing of this",))
+    fast = replace(bad, lines=("too many words " * 9,))
+    recogniser = Windowed("what", "else", "is said")
+    results = [result for _, result in AttentionAligner(recogniser, 4).align([good, fast, long, good])]
+    told = [result.reason if isinstance(result, Rejected) else "" for result in results]
+    assert told[0] == told[3] == ""
+    assert "27 words, and there is time for" in told[1] and "no word of the text was heard" in told[2]
+    with pytest.raises(StentorError, match="cannot align"):
+        AttentionAligner(object())

@@ -1,6 +1,7 @@
 """The contract that a plugin declares for its own kind: found by the kit, and it finds what is wrong."""
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -18,12 +19,19 @@ class Sound(recogniser.Recogniser):
     """Tells how loud each second of a window is."""
 
     sample_rate, window_seconds = 8000, 4.0
+    abilities = frozenset({"words"})
 
     def __init__(self) -> None:
         pass
 
-    def recognise(self, windows, request=None):
-        return [recogniser.Heard(tuple(self.segments(window, len(windows)))) for window in windows]
+    def recognise(self, windows, request=recogniser.PLAIN):
+        told = [list(self.segments(window, len(windows))) for window in windows]
+        if request.words:
+            told = [[replace(segment, words=tuple(self.words(segment))) for segment in one] for one in told]
+        return [recogniser.Heard(tuple(one)) for one in told]
+
+    def words(self, segment):
+        yield recogniser.Word(segment.start, segment.end, segment.text)
 
     def segments(self, window, company):
         for start in range(0, len(window), self.sample_rate):
@@ -60,6 +68,20 @@ class Mumbling(Sound):
         yield recogniser.Segment(0.0, len(window) / self.sample_rate, " ")
 
 
+class Straying(Sound):
+    """Has words outside their segment."""
+
+    def words(self, segment):
+        yield recogniser.Word(segment.start, segment.end + 1.0, segment.text)
+
+
+class Forgetting(Sound):
+    """Leaves letters out of its words."""
+
+    def words(self, segment):
+        yield recogniser.Word(segment.start, segment.end, segment.text[:-1])
+
+
 class Imagining(Sound):
     """Hears something in silence."""
 
@@ -72,6 +94,8 @@ LIES = [
     (Backwards, "segments_in_order", "the segments of window"),
     (Late, "times_inside_window", "has segments at [5.0, 6.0] s"),
     (Mumbling, "segments_say_something", "says ' '"),
+    (Straying, "words_of_segments", "the words of a segment of window"),
+    (Forgetting, "words_of_segments", "the words of '0."),
     (Imagining, "silence", "silence gives ['thank you'"),
 ]
 

@@ -10,7 +10,7 @@ import numpy as np
 from stentor.errors import StentorError
 from stentor.testing import ComponentContract
 from stentor.testing.signals import voiced
-from stentor_asr.transcribe.recogniser import Heard
+from stentor_asr.transcribe.recogniser import Heard, Request
 
 
 class RecogniserContract(ComponentContract):
@@ -91,6 +91,22 @@ class RecogniserContract(ComponentContract):
             text, sure = segment.text, segment.confidence
             self.demand(bool(text) and text == text.strip(), f"a segment says {text!r}.")
             self.demand(sure is None or 0 < sure <= 1 + 1e-6, f"a segment has confidence {sure}.")
+
+    def test_words_of_segments(self) -> None:
+        """With words asked for, the texts stay; words follow one another inside their segment and spell its text."""
+        if "words" not in self.recogniser.abilities:
+            self.skip("it gives no words.")
+        for row, (plain, heard) in enumerate(
+            zip(self.heard, self.recogniser.recognise(self.windows(), Request(words=True)), strict=True)
+        ):
+            self.demand(texts(plain) == texts(heard), f"window {row} says something else when asked for words.")
+            for segment in heard.segments:
+                flat = [time for word in segment.words for time in (word.start, word.end)]
+                inside = not flat or (segment.start - 1e-6 <= flat[0] and flat[-1] <= segment.end + 1e-6)
+                self.demand(inside and flat == sorted(flat), f"the words of a segment of window {row} lie at {flat} s.")
+                spelled = "".join("".join(word.text.split()) for word in segment.words)
+                said = "".join(segment.text.split())
+                self.demand(spelled == said, f"the words of '{said:.60}' are '{spelled:.60}'.")
 
     def test_silence(self) -> None:
         """Digital silence, a row of no length among it, gives no text."""
