@@ -150,8 +150,8 @@ def test_what_is_no_wav_is_told_in_one_sentence(data: bytes, message: str) -> No
         (["-", "-o", "out.txt"], "--output"),
         (["-", "--rate", "5"], "--rate"),
         (["-", "--vad", "silro"], "--vad"),
-        (["-", "--pause", "0"], "min_silence"),
-        (["-", "--interval", "0"], "interval"),
+        (["-", "--pause", "0"], "--pause"),
+        (["-", "--interval", "0"], "--interval"),
     ],
 )
 def test_what_makes_no_sense_is_refused(words, named, capsys, counter, monkeypatch) -> None:

@@ -71,6 +71,10 @@ def check(arguments: argparse.Namespace) -> None:
     for name in ("output", "resume", "force"):
         if getattr(arguments, name):
             raise StentorError("a stream goes to standard output.", path=f"--{name}")
+    for name, most in (("pause", 5.0), ("interval", 60.0)):
+        seconds = getattr(arguments, name)
+        if not 0 < seconds <= most:
+            raise StentorError(f"must be more than 0 and at most {most:g} s.", path=f"--{name}", value=seconds)
     if not 2_000 <= arguments.rate <= 768_000:
         raise StentorError("a sample rate lies between 2000 and 768000 Hz.", path="--rate", value=arguments.rate)
 
