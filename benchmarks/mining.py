@@ -21,6 +21,8 @@ import torch
 from stentor import train
 from stentor.ablate import plan, runner
 from stentor.ablate.launch import How
+from stentor.ablate.summary import Summary, summarise
+from stentor.ablate.tables import bounds, chance
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.evaluate.journal import write_json
@@ -37,6 +39,7 @@ TARGETS = {"spearman": 0.5, "top": 1.5}
 LEARNERS = {"mil": {"seed"}, "mil-plain": {"seed"}, "random": {"seed"}, "loss": set[str](), "confidence": set[str](),
             "entropy": set[str](), "length": set[str]()}  # fmt: skip
 ARMS = ("random", "mil", "mil-plain", "confidence", "entropy", "length", "mixed", "mil-unguarded", "labelled", "pool")
+PAIRS = (*(("mil", arm) for arm in ARMS if arm != "mil"), ("mixed", "random"))
 CORPORA = Path("corpora")
 
 Verdicts = Mapping[str, Sequence[Judged]]
@@ -47,10 +50,16 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--folder", type=Path, default=Path("runs/mining"))
     parser.add_argument("--ranking-only", action="store_true", help="stop before the retraining")
+    parser.add_argument("--tables", action="store_true", help="print the tables of what is there, and run nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds, folder = [int(seed) for seed in arguments.seeds.split(",")], arguments.folder
     base = folder / "base"
+    words = [f"name={','.join(ARMS)}", f"seed={arguments.seeds}", f"train.initialise={base}",
+             f"data.train='{folder}/selections/seed-${{seed}}/${{name}}.jsonl.gz'"]  # fmt: skip
+    if arguments.tables:
+        print(tables(folder, words))
+        return
     found = dict(zip(seeds, _judge(base, seeds), strict=True))
     rows = {row.id: row for row in manifest.load(CORPORA / "field/pool.jsonl.gz")}
     _ranking(found, rows, folder / "ranking.json")
@@ -59,11 +68,12 @@ def main() -> None:
     if arguments.ranking_only:
         return
     _score_base(base, folder / "base.json")
-    words = [f"name={','.join(ARMS)}", f"seed={arguments.seeds}", f"train.initialise={base}",
-             f"data.train='{folder}/selections/seed-${{seed}}/${{name}}.jsonl.gz'"]  # fmt: skip
-    made = plan.make("asr/mining-retrain", words, (folder / "retrain").resolve(), {"name": "random"})
-    runner.run(made, How())
-    print((folder / "retrain/table.md").read_text())
+    runner.run(_grid(folder, words, "random"), How())
+    print(tables(folder, words))
+
+
+def _grid(folder: Path, words: Sequence[str], baseline: str) -> plan.Plan:
+    return plan.make("asr/mining-retrain", words, (folder / "retrain").resolve(), {"name": baseline})
 
 
 def _judge(base: Path, seeds: Sequence[int]) -> list[dict[str, list[Judged]]]:
@@ -191,6 +201,80 @@ def _score_base(base: Path, path: Path) -> None:
     results = {name: evaluate_set(subject, name, str(where), settings) for name, where in sets.items()}
     write_json(path, {name: result["metrics"] for name, result in results.items()})
     print(json.dumps({"base": {name: result["metrics"]["wer"] for name, result in results.items()}}))
+
+
+def tables(folder: Path, words: Sequence[str]) -> str:
+    """Everything that was measured so far, in Markdown."""
+    ranking = json.loads((folder / "ranking.json").read_text())
+    chosen = [json.loads(path.read_text()) for path in sorted(folder.glob("selections/*/selections.json"))]
+    lines = ["## Ranking the pool", "", *_ranking_rows(ranking), "", "## What was chosen", "", *_chosen_rows(chosen)]
+    summaries = {name: summarise(_grid(folder, words, name)) for name in dict.fromkeys(other for _, other in PAIRS)}
+    base = json.loads((folder / "base.json").read_text())
+    for name in ("target", "source"):
+        lines += ["", f"## WER on {name} after retraining", "", *_retrained_rows(summaries["random"], base, name)]
+    return "\n".join([*lines, "", "## Pairs", "", *_pair_rows(summaries), ""])
+
+
+def _ranking_rows(ranking: Mapping[str, Any]) -> list[str]:
+    head = ["ranker", "Spearman", "top 20 % over mean", "garbage in the selection, no guard"]
+    rows = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for name in LEARNERS:
+        told = ranking[name]
+        cells = [_ranged(told["spearman"], 3), _ranged(told["top20"], 2), f"{told['garbage_in_selection']:.1%}"]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    pool = ranking["pool"]
+    guard = (
+        f"{pool['garbage_found']} of {pool['garbage']} garbage clips found, {pool['flagged_in_error']} others flagged"
+    )
+    size = f"{pool['utterances']} utterances, {60 * pool['hours']:.1f} min"
+    wrong = f"mean WER of an utterance {pool['wer']:.1%}, {pool['wrong']:.1%} of them wrong"
+    rows += ["", f"Pool: {size}, {wrong}. Guard: {guard}.", ""]
+    for key, name in (("spearman", "spearman"), ("top", "top20")):
+        value, target = ranking["mil"][name]["value"], ranking["targets"][key]
+        met = "met" if value >= target else "MISSED"
+        rows.append(f"- Target for mil: {name} at least {target:g}: {value:.3f}, {met}.")
+    return rows
+
+
+def _chosen_rows(chosen: Sequence[Mapping[str, Any]]) -> list[str]:
+    kinds = ["easy", "accent", "telephone", "fast", "noise", "garbage"]
+    rows = [f"| arm | minutes | transcribable | {' | '.join(kinds)} |", "| --- " * (3 + len(kinds)) + "|"]
+    for name in chosen[0]:
+        mean = {key: 60 * np.mean([one[name][key] for one in chosen]) for key in ("hours", "usable_hours")}
+        counts = [f"{np.mean([one[name]['conditions'].get(kind, 0) for one in chosen]):.1f}" for kind in kinds]
+        rows.append(f"| {name} | {mean['hours']:.2f} | {mean['usable_hours']:.2f} | {' | '.join(counts)} |")
+    return [*rows, "", "Utterances of each condition, means over the seeds."]
+
+
+def _retrained_rows(summary: Summary, base: Mapping[str, Any], name: str) -> list[str]:
+    told = base[name]["wer"]
+    rows = ["| arm | seeds | WER | less random's | p |", "| --- | --- | --- | --- | --- |",
+            f"| no retraining | - | {told['value']:.2f} [{told['low']:.2f}, {told['high']:.2f}] | - | - |"]  # fmt: skip
+    for group in summary.groups:
+        score = group.scores.get((name, "wer"))
+        if score is None:
+            continue
+        by, value = score.utterances, f"{score.interval.value:.2f}{bounds(score.interval.low, score.interval.high)}"
+        apart = f"{by.difference:+.2f}{bounds(by.low, by.high)} | {chance(score.adjusted)}" if by else "- | -"
+        rows.append(f"| {group.label.removeprefix('name=')} | {len(group.runs)} | {value} | {apart} |")
+    return rows
+
+
+def _pair_rows(summaries: Mapping[str, Summary]) -> list[str]:
+    rows = ["| arm | against | target WER | source WER |", "| --- | --- | --- | --- |"]
+    for arm, other in PAIRS:
+        group = next(group for group in summaries[other].groups if group.label == f"name={arm}")
+        cells = []
+        for name in ("target", "source"):
+            score = group.scores.get((name, "wer"))
+            by = score.utterances if score else None
+            cells.append(f"{by.difference:+.2f}{bounds(by.low, by.high)}, p {chance(by.p)}" if by else "-")
+        rows.append(f"| {arm} | {other} | {' | '.join(cells)} |")
+    return rows
+
+
+def _ranged(told: Mapping[str, float], digits: int) -> str:
+    return f"{told['value']:.{digits}f} [{told['low']:.{digits}f}, {told['high']:.{digits}f}]"
 
 
 if __name__ == "__main__":
