@@ -133,6 +133,12 @@ class CausalLM(CachedDecoder, Backbone):
         if self.dropout:
             add_dropout(self.decoder, self.dropout)
 
+    def train(self, mode: bool = True) -> CausalLM:
+        """As every module's; what was copied for decoding is made anew after training."""
+        if mode:
+            self._fused.forget()
+        return super().train(mode)
+
     def embed(self, ids: Tensor) -> Tensor:
         return self.decoder.embed_tokens(ids)
 

@@ -61,6 +61,10 @@ class FusedCopy:
             return None
         return self._decoder if marks([backbone.projection]) == self._projection else None
 
+    def forget(self) -> None:
+        """Drop the copy: weights are about to change in a way that leaves no mark, as torch's fused optimisers do."""
+        self._decoder = None
+
     def _make(self, backbone: Any) -> None:
         self._tensors = list(backbone.parameters())
         self._marks = marks(self._tensors)
