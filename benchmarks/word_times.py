@@ -8,7 +8,7 @@ words of all voices and seeds; the interval is of a bootstrap over sentences.
 Human: clips with their text, Whisper's word times against faster-whisper's on the same weights where that is installed,
 and against the CTC path of the run where one is given: there is no truth there, only agreement.
 
-Run with ``python benchmarks/word_times.py [--run RUN] [--sentences 12] [--clips FOLDER]``.
+Run with ``python benchmarks/word_times.py [--run RUN] [--sentences 5] [--voices hibari,piper] [--clips FOLDER]``.
 """
 
 from __future__ import annotations
@@ -66,14 +66,18 @@ class Sentence:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, help="a trained run with a CTC head")
-    parser.add_argument("--sentences", type=int, default=12, help="per voice and seed")
+    parser.add_argument("--sentences", type=int, default=5, help="per voice and seed; 0 leaves synthetic speech out")
+    parser.add_argument("--voices", default=",".join(VOICES), help="of these")
     parser.add_argument("--clips", type=Path, default=CLIPS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         told: dict[str, Any] = {"benchmark": "word_times", "seeds": SEEDS, "targets_ms": TARGET}
-        made = {voice: list(_sentences(voice, arguments.sentences, Path(folder))) for voice in VOICES}
-        told["synthetic"] = _synthetic(made, arguments.run)
+        made = {
+            voice: list(_sentences(voice, arguments.sentences, Path(folder))) for voice in arguments.voices.split(",")
+        }
+        if arguments.sentences:
+            told["synthetic"] = _synthetic(made, arguments.run)
     if (arguments.clips / "manifest.jsonl").is_file():
         told["human"] = _human(arguments.clips, arguments.run)
     print(json.dumps(told, indent=1))
