@@ -34,7 +34,7 @@ PLACES = ("kitchen", "hall", "garage", "attic")
 DEEDS = ("open the window in the {}", "turn off the lights in the {}", "when does the train to the {} leave",
          "please close the door of the {}", "set the heating in the {} to twenty degrees", "is anybody in the {}",
          "play some music in the {} tonight", "remind me to clean the {} on monday morning")  # fmt: skip
-LONG_SECONDS = 60.0
+LONG_SECONDS = 240.0
 SHORT_CLIENTS = 8
 Take = tuple[str, bytes]
 

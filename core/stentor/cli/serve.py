@@ -18,6 +18,7 @@ _HELP = {
     "rate": "requests a minute of one client; 0: no limit",
     "queue": "requests in work or waiting; further ones get status 503",
     "batch": "windows that the model hears at once, of one or several requests",
+    "batch_seconds": "audio that the model hears at once, padding included (s)",
     "gather_ms": "how long an idle model waits for company (ms)",
     "idle_seconds": "how long a client may be silent in the middle of an upload (s)",
     "grace_seconds": "how long requests in work may take when the server stops (s)",

@@ -36,12 +36,14 @@ class Batcher:
         work: results of a batch, one each; called with the items, sorted by size, and what they all ask.
         size: of an item; what padding costs grows with it.
         most: items in a batch.
+        volume: size of the largest item times the number of items in a batch, unless it has one item alone: how long
+            those who come later wait for it.
         gather: how long to wait for more when there was nothing to do (s).
     """
 
     def __init__(self, work: Callable[[list[Any], Any], Sequence[Any]], size: Callable[[Any], float], most: int,
-                 gather: float = 0.005) -> None:  # fmt: skip
-        self._work, self._size, self._most, self._gather = work, size, most, gather
+                 volume: float = math.inf, gather: float = 0.005) -> None:  # fmt: skip
+        self._work, self._size, self._most, self._volume, self._gather = work, size, most, volume, gather
         self._waiting: OrderedDict[Hashable, deque[_Piece]] = OrderedDict()
         self._changed, self._closed = threading.Condition(), False
         self.batches, self.items = 0, 0
@@ -113,13 +115,23 @@ class Batcher:
             for piece in [one for one in pieces if _fits(one, first)][:share]
         ]
         offered.sort(key=lambda pair: (pair[1] is not first, abs(math.log(_ratio(pair[1], first)))))
-        taken = offered[: self._most]
+        taken = offered[: self._room(offered)]
         for owner, piece in taken:
             self._remove(owner, piece)
         for owner in dict.fromkeys(owner for owner, _ in taken):
             if owner in self._waiting:
                 self._waiting.move_to_end(owner)
         return sorted((piece for _, piece in taken), key=lambda piece: -piece.size)
+
+    def _room(self, offered: Sequence[tuple[Hashable, _Piece]]) -> int:
+        """How many of `offered`, from the first on, make a batch."""
+        largest, count = 0.0, 0
+        for _, piece in offered[: self._most]:
+            largest = max(largest, piece.size)
+            if count and largest * (count + 1) > self._volume:
+                break
+            count += 1
+        return count
 
     def _remove(self, owner: Hashable, piece: _Piece) -> None:
         self._waiting[owner].remove(piece)

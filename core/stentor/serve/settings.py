@@ -23,6 +23,7 @@ class ServeSettings:
         rate: requests per minute of one client (its address); 0: no limit.
         queue: how many requests may be in work or waiting at once; further ones are told to come back.
         batch: how many pieces of work the model gets at once.
+        batch_seconds: how much audio it gets at once, padding included (s); who comes in the meantime waits for it.
         gather_ms: how long an idle model waits for more pieces to come in (ms).
         idle_seconds: how long a client may be silent in the middle of an upload (s).
         grace_seconds: how long requests in work may take to finish when the server is stopped (s).
@@ -36,6 +37,7 @@ class ServeSettings:
     rate: float = 0.0
     queue: int = 64
     batch: int = 8
+    batch_seconds: float = 30.0
     gather_ms: float = 5.0
     idle_seconds: float = 30.0
     grace_seconds: float = 60.0
@@ -55,7 +57,7 @@ class ServeSettings:
         ]
         problems += [
             Problem("must be more than 0.", f"--{name.replace('_', '-')}", getattr(self, name))
-            for name in ("max_upload_mb", "max_seconds", "idle_seconds")
+            for name in ("max_upload_mb", "max_seconds", "idle_seconds", "batch_seconds")
             if not getattr(self, name) > 0
         ]
         if self.port > 65535:

@@ -95,6 +95,15 @@ def test_short_requests_of_another_size_wait_one_turn(batcher, work):
     assert max(len(items) for items in sizes) == 4
 
 
+def test_a_batch_has_no_more_volume_than_it_may(work):
+    batcher = Batcher(work, abs, 4, volume=30, gather=0.0)
+    futures = [*held(batcher, work), *batcher.submit("a", [15, 15, 12, 40, 9], None)]
+    work.free.set()
+    assert results(futures) == [2, 30, 30, 24, 80, 18]
+    assert [items for _, items in work.batches[1:]] == [[15, 15], [12, 9], [40]]
+    batcher.close()
+
+
 def test_a_bad_item_fails_alone(batcher, work):
     held(batcher, work)
     futures = [batcher.submit(name, [item], None)[0] for name, item in zip("abc", (1, -1, 2), strict=True)]
@@ -125,7 +134,7 @@ def test_items_need_not_be_comparable():
 
 
 def test_closing_finishes_what_waits_and_takes_no_more(work):
-    batcher = Batcher(work, abs, 4)
+    batcher = Batcher(work, abs, 4, gather=0.0)
     futures = [held(batcher, work)[0], *batcher.submit("b", [2, 3], None)]
     work.free.set()
     batcher.close()

@@ -41,7 +41,7 @@ class Transcription(Capability):
 
     def __init__(self, recogniser: Recogniser, name: str, settings: ServeSettings) -> None:
         self._recogniser, self._name, self._settings = recogniser, name, settings
-        self._batcher = batcher_of(recogniser, settings.batch, settings.gather_ms / 1000)
+        self._batcher = batcher_of(recogniser, settings.batch, settings.batch_seconds, settings.gather_ms / 1000)
         self._threads = ThreadPoolExecutor(settings.queue, thread_name_prefix="transcribe")
 
     @classmethod

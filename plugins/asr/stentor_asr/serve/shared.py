@@ -54,8 +54,15 @@ class SharedRecogniser(Recogniser):
         self._batcher.forget(self)
 
 
-def batcher_of(recogniser: Recogniser, most: int, gather: float) -> Batcher:
-    """A batcher whose thread is the only one that `recogniser` hears in."""
+def batcher_of(recogniser: Recogniser, most: int, seconds: float, gather: float) -> Batcher:
+    """A batcher whose thread is the only one that `recogniser` hears in.
+
+    Args:
+        recogniser: with its weights loaded.
+        most: windows in a batch.
+        seconds: of audio in a batch, padding included (s).
+        gather: how long an idle recogniser waits for company (s).
+    """
 
     def hear(windows: list[np.ndarray], request: Request) -> list[Heard]:
         heard = recogniser.recognise(windows, request)
@@ -63,4 +70,4 @@ def batcher_of(recogniser: Recogniser, most: int, gather: float) -> Batcher:
             raise StentorError(f"the recogniser gave {len(heard)} answers to {len(windows)} windows.")
         return heard
 
-    return Batcher(hear, len, most, gather)
+    return Batcher(hear, len, most, seconds * recogniser.sample_rate, gather)
