@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from stentor.interfaces.normaliser import Normaliser
+from stentor.text.grammars import grammar
 
 
 class English(Normaliser):
@@ -42,6 +43,21 @@ class Basic(Normaliser):
     def __call__(self, text: str) -> str:
         lowered = unicodedata.normalize("NFKC", text).lower()
         return " ".join("".join(" " if unicodedata.category(c)[0] in "PSC" else c for c in lowered).split())
+
+
+class Spoken(Normaliser):
+    """Numbers, dates, times and abbreviations spelled out by NVIDIA's grammars, then as ``basic``; English.
+
+    Makes "$5 on May 1st" and "five dollars on may first" equal. Needs the extra ``text``; slow beside the others (about
+    50 ms a sentence).
+    """
+
+    def __init__(self) -> None:
+        grammar("spoken", "en")  # what is missing is told now
+        self._basic = Basic()
+
+    def __call__(self, text: str) -> str:
+        return self._basic(grammar("spoken", "en").normalize(text, verbose=False)) if text.strip() else ""
 
 
 class Verbatim(Normaliser):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from stentor.testing.decoder import DecoderContract
     from stentor.testing.drafter import DrafterContract
     from stentor.testing.encoder import EncoderContract
+    from stentor.testing.itn import InverseNormaliserContract
     from stentor.testing.metric import MetricContract
     from stentor.testing.module import ModuleContract
     from stentor.testing.normaliser import NormaliserContract
@@ -47,6 +48,7 @@ _HOMES = {
     "DecoderContract": "decoder",
     "DrafterContract": "drafter",
     "EncoderContract": "encoder",
+    "InverseNormaliserContract": "itn",
     "MetricContract": "metric",
     "ModuleContract": "module",
     "NormaliserContract": "normaliser",
@@ -70,6 +72,7 @@ __all__ = [
     "DecoderContract",
     "DrafterContract",
     "EncoderContract",
+    "InverseNormaliserContract",
     "MetricContract",
     "ModuleContract",
     "NormaliserContract",

@@ -22,6 +22,7 @@ _CONTRACTS = {
     "decoder": "DecoderContract",
     "drafter": "DrafterContract",
     "encoder": "EncoderContract",
+    "itn": "InverseNormaliserContract",
     "metric": "MetricContract",
     "normaliser": "NormaliserContract",
     "reward": "RewardContract",
