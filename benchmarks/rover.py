@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stentor.data import manifest
+from stentor.evaluate.alignment import distance
 from stentor.evaluate.metrics import WordErrorRate
 from stentor.evaluate.significance import Comparison, Counts, bootstrap, compare
 
@@ -38,7 +39,7 @@ def scored(name: str, references: Path, folder: Path) -> dict[str, object]:
     systems = {file.stem: outputs(file) for file in sorted((folder / f"{name}.transcripts").glob("*.json"))}
     whole = {system: counted(texts, heard, texts) for system, heard in systems.items()}
     kept = {system: counted(texts, heard, labels) for system, heard in systems.items()}
-    label = counted(texts, labels, labels)
+    label = counted(texts, labels, labels, "none")
     best = min(whole, key=lambda system: rate(whole[system])["wer"])
     apart = compare(whole[best], label)
     return {
@@ -65,9 +66,16 @@ def outputs(file: Path) -> dict[str, str]:
     return {row["id"]: row["output"] for row in json.loads(file.read_text("utf-8"))["utterances"]}
 
 
-def counted(texts: Mapping[str, str], heard: Mapping[str, str], scope: Mapping[str, str]) -> Counts:
-    """Errors and words of every utterance, none of both outside `scope`."""
-    counts = WordErrorRate().counts(list(texts.values()), [heard.get(one, "") for one in texts])
+def counted(
+    texts: Mapping[str, str], heard: Mapping[str, str], scope: Mapping[str, str], normaliser: str = "english"
+) -> Counts:
+    """Errors and words of every utterance, none of both outside `scope`; `normaliser` is for what was heard.
+
+    Labels are in the normaliser's form already, and a second time would change them: "40 +3" becomes "40 3".
+    """
+    said, meant = WordErrorRate(normaliser=normaliser), WordErrorRate()
+    pairs = [(meant.tokens(texts[one]), said.tokens(heard.get(one, ""))) for one in texts]
+    counts = [(float(distance(*pair)), float(len(pair[0]))) for pair in pairs]
     return [pair if one in scope else (0.0, 0.0) for one, pair in zip(texts, counts, strict=True)]
 
 
