@@ -62,7 +62,7 @@ def token_labels(model: NGram, pieces: Pieces) -> dict[str, int]:
         StentorError: when it has none of them.
     """
     names = {symbol(piece): index for index, piece in enumerate(pieces.spelled) if piece}
-    found = {name: index for name, index in names.items() if (name,) in model.probabilities}
+    found = {name: index for name, index in names.items() if (name,) in model.probabilities and name not in _UNSAID}
     if not found:
         raise StentorError("the language model has none of the tokenizer's tokens; is it one of words?",
                            path="decoder.level")  # fmt: skip
