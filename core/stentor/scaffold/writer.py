@@ -24,11 +24,12 @@ KINDS = (
     "reward",
     "task",
     "tokenizer",
+    "vad",
     "voice",
 )
 """The kinds for which there is a template."""
 
-_WITHOUT_RECIPE = ("decoder", "reward", "voice")
+_WITHOUT_RECIPE = ("decoder", "reward", "vad", "voice")
 """Kinds that no shipped task has a role for."""
 
 _TEMPLATES = Path(__file__).parent / "templates"

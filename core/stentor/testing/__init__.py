@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from stentor.testing.runner import check, contract_for, run_contract
     from stentor.testing.task import TaskContract
     from stentor.testing.tokenizer import TokenizerContract
-    from stentor.testing.vad import VADContract
+    from stentor.testing.vad import VadContract
     from stentor.testing.voice import VoiceContract
     from stentor.testing.weights import WeightsContract
 
@@ -55,7 +55,7 @@ _HOMES = {
     "RewardContract": "reward",
     "TaskContract": "task",
     "TokenizerContract": "tokenizer",
-    "VADContract": "vad",
+    "VadContract": "vad",
     "VoiceContract": "voice",
     "WeightsContract": "weights",
     "check": "runner",
@@ -80,7 +80,7 @@ __all__ = [
     "RewardContract",
     "TaskContract",
     "TokenizerContract",
-    "VADContract",
+    "VadContract",
     "VoiceContract",
     "WeightsContract",
     "check",

@@ -28,7 +28,7 @@ _CONTRACTS = {
     "reward": "RewardContract",
     "task": "TaskContract",
     "tokenizer": "TokenizerContract",
-    "vad": "VADContract",
+    "vad": "VadContract",
     "voice": "VoiceContract",
     "weights": "WeightsContract",
 }

@@ -13,7 +13,7 @@ from stentor.testing.contract import ComponentContract
 from stentor.testing.signals import voiced
 
 
-class VADContract(ComponentContract):
+class VadContract(ComponentContract):
     """Checks for voice activity detectors; skipped where the weights that one reads are not installed.
 
     Attributes:
