@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beam", type=int, help="width of the search (default: the recogniser's own)")
     hotwords = "phrases to listen for, with boosts where wanted: 'acme, new york:4.0', or a file of them"
     parser.add_argument("--hotwords", metavar="FILE|WORDS", help=hotwords)
+    swapped = "of the run's decoder, as often as needed: decoder=ctc-beam, decoder.lm=words.arpa"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=swapped)
     parser.add_argument("--batch", type=int, default=8, help="windows of 30 s at a time (default 8)")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
     stream.add_arguments(parser)
@@ -120,7 +122,7 @@ def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) 
 def _recogniser(arguments: argparse.Namespace) -> Recogniser:
     from stentor_asr.transcribe.choice import choose
 
-    return choose(arguments.run, arguments.model, device=arguments.device)
+    return choose(arguments.run, arguments.model, device=arguments.device, changes=arguments.set)
 
 
 def _about(arguments: argparse.Namespace, provenance: dict[str, str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,14 @@ from stentor_asr.transcribe.recogniser import Recogniser
 DEFAULT = "openai/whisper-tiny.en"
 
 
-def choose(run: Path | None, model: str = DEFAULT, *, language: str | None = None, device: str = "auto") -> Recogniser:
+def choose(
+    run: Path | None,
+    model: str = DEFAULT,
+    *,
+    language: str | None = None,
+    device: str = "auto",
+    changes: Sequence[str] = (),
+) -> Recogniser:
     """The recogniser, its weights not yet read.
 
     Args:
@@ -20,6 +27,7 @@ def choose(run: Path | None, model: str = DEFAULT, *, language: str | None = Non
         model: a name of ``stentor list recogniser``, or Whisper weights.
         language: what is spoken; None leaves it to the recogniser.
         device: where to compute.
+        changes: of a run's decoder, e.g. ``decoder=ctc-beam``.
 
     Raises:
         StentorError: when it is not there, or takes no such option.
@@ -34,7 +42,9 @@ def choose(run: Path | None, model: str = DEFAULT, *, language: str | None = Non
         from stentor_asr.transcribe.trained_run import TrainedRun
 
         _check_options(options, {"device"}, f"the run '{run}'")
-        return TrainedRun(run, **options)
+        return TrainedRun(run, **options, changes=changes)
+    if changes:
+        raise StentorError("only the decoder of a run can be changed; name one with --run.", path="--set")
     known = registry()
     if model not in known.names("recogniser"):
         return known.build("recogniser", "whisper", weights=model, **options)

@@ -40,6 +40,7 @@ class TrainedRun(Recogniser):
     Args:
         folder: the run.
         device: where to compute, e.g. ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+        changes: of the run's decoder, e.g. ``decoder=ctc-beam`` and ``decoder.lm=words.arpa``.
 
     Raises:
         StentorError: when there is no such device.
@@ -47,14 +48,14 @@ class TrainedRun(Recogniser):
 
     window_seconds = _LONGEST
 
-    def __init__(self, folder: Path, device: str = "auto") -> None:
-        self.folder, self.device = folder, choose_device(device)
+    def __init__(self, folder: Path, device: str = "auto", changes: Sequence[str] = ()) -> None:
+        self.folder, self.device, self.changes = folder, choose_device(device), tuple(changes)
         self._task: Any = None
 
     def load_pretrained(self) -> dict[str, str]:
         from stentor import train
 
-        recipe, task = train.load(self.folder)
+        recipe, task = train.load(self.folder, **({"changes": self.changes} if self.changes else {}))
         self._task = task.to(self.device)
         self.sample_rate = self._task.sample_rate
         self.abilities = abilities(self._task)
