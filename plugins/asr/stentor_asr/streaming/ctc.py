@@ -47,11 +47,8 @@ class _CTCHearing(Hearing):
     def finish(self) -> Heard:
         self._step(np.zeros(0, np.float32), last=True)
         log_probs = torch.cat(self._log_probs, 1)
-        lengths, seconds = (
-            torch.tensor([log_probs.shape[1]], device=log_probs.device),
-            self._samples / self.task.sample_rate,
-        )
-        (segment,) = self.task.read(log_probs, lengths, [seconds], self._request)
+        lengths = torch.tensor([log_probs.shape[1]], device=log_probs.device)
+        (segment,) = self.task.read(log_probs, lengths, [self._samples / self.task.sample_rate], self._request)
         return Heard((segment,) if segment.text else ())
 
     @torch.inference_mode()
