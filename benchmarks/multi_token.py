@@ -49,6 +49,7 @@ TARGETS = {  # what must be reached; "forwards" is an upper bound
 }
 SIZE, PROMPT, TOKENS, LENGTH = 8192, 100, 64, 5
 DRAFT = {"name": "causal-lm", "dim": 96, "layers": 1, "heads": 2, "ffn_dim": 256}
+_CACHED = {"use_cache": True}
 Texts = list[list[int]]
 
 
@@ -173,7 +174,14 @@ def _ours(
 
 
 def _theirs(peer: Any, prompts: Sequence[Tensor], **draft: Any) -> Callable[[], Texts]:
-    options = {"max_new_tokens": TOKENS, "do_sample": False, "eos_token_id": None, "pad_token_id": 0, **draft}
+    options = {
+        "max_new_tokens": TOKENS,
+        "do_sample": False,
+        "eos_token_id": None,
+        "pad_token_id": 0,
+        **_CACHED,
+        **draft,
+    }
 
     def run() -> Texts:
         rows = [peer.generate(ids[None], attention_mask=torch.ones_like(ids[None]), **options) for ids in prompts]
@@ -306,7 +314,7 @@ def _speech(folder: Path, manifest_path: str, count: int, rounds: int) -> None:
 
 
 def _speech_peer(peer: Any, prompts: Sequence[Tensor], end: int) -> Callable[[], Texts]:
-    options = {"max_new_tokens": 64, "do_sample": False, "eos_token_id": end, "pad_token_id": 0}
+    options = {"max_new_tokens": 64, "do_sample": False, "eos_token_id": end, "pad_token_id": 0, **_CACHED}
 
     def run() -> Texts:
         rows = [peer.generate(inputs_embeds=one[None], attention_mask=torch.ones(1, len(one)), **options)
