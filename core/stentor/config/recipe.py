@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from stentor.config import overrides, reading, structure
+from stentor.config import reading, structure
 from stentor.config.checking import instance
 from stentor.errors import Problem, StentorError
 from stentor.plugins import installed
@@ -75,6 +73,15 @@ class Recipe:
         Raises:
             StentorError: for a change of anything else, and for everything that does not fit.
         """
+        # Hydra takes a tenth of a second to import; settings alone are read without it
+        from omegaconf import OmegaConf
+
+        from stentor.config import overrides
+
+        from omegaconf import OmegaConf
+
+        from stentor.config import overrides
+
         given, problems = overrides.parse(changes)
         config = OmegaConf.create(self.config)
         for one in given:
