@@ -78,9 +78,7 @@ class Recipe:
 
         from stentor.config import overrides
 
-        from omegaconf import OmegaConf
 
-        from stentor.config import overrides
 
         given, problems = overrides.parse(changes)
         config = OmegaConf.create(self.config)
