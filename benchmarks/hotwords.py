@@ -43,7 +43,8 @@ def main() -> None:
     parser.add_argument("--weight", type=float, default=0.5, help="of the model")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    recipe, task = train.load(arguments.run)
+    recipe, loaded = train.load(arguments.run)
+    task: Any = loaded
     decoder = CTCBeam(beam=arguments.beam, lm=arguments.lm, weight=arguments.weight)
     decoder.bind(task.text)
     texts = [row.text or "" for row in manifest.load(recipe.config["data"]["train"])]

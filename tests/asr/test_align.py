@@ -219,7 +219,7 @@ def spoken(path, text, letter=0.06, lead=0.2):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    monkeypatch.setattr(train, "load", lambda folder: (Recipe(), TASK))
+    monkeypatch.setattr(train, "load", lambda folder, **_: (Recipe(), TASK))
     return ["--run", str(tmp_path / "run")]
 
 

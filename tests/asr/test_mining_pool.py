@@ -45,7 +45,7 @@ def task_of(cls, sections):
 @pytest.fixture
 def task(monkeypatch):
     built = task_of(CTCTask, CTC)
-    monkeypatch.setattr(train, "load", lambda folder: (None, built))
+    monkeypatch.setattr(train, "load", lambda folder, **_: (None, built))
     shards._task.cache_clear()
     yield built
     shards._task.cache_clear()

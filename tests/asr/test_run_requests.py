@@ -67,7 +67,7 @@ def painted(built, path):
 @pytest.fixture
 def recogniser(monkeypatch, tmp_path, request):
     built = task(getattr(request, "param", CTCGreedy)())
-    monkeypatch.setattr(train, "load", lambda folder: (Recipe(), built))
+    monkeypatch.setattr(train, "load", lambda folder, **_: (Recipe(), built))
     run = TrainedRun(tmp_path, device="cpu")
     run.load_pretrained()
     return run
@@ -103,7 +103,7 @@ def test_hotwords_turn_what_is_doubtful_and_leave_nothing_behind(recogniser):
 
 def test_a_task_that_only_aligns_offers_words(monkeypatch, tmp_path):
     built = task(CTCGreedy())
-    monkeypatch.setattr(train, "load", lambda folder: (Recipe(), built))
+    monkeypatch.setattr(train, "load", lambda folder, **_: (Recipe(), built))
     monkeypatch.setattr("stentor_asr.transcribe.trained_run.Recognising", type("Never", (), {}))
     run = TrainedRun(tmp_path, device="cpu")
     run.load_pretrained()

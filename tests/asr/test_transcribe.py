@@ -57,7 +57,7 @@ class FakeTask:
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    monkeypatch.setattr(train, "load", lambda folder: (Recipe(), FakeTask()))
+    monkeypatch.setattr(train, "load", lambda folder, **_: (Recipe(), FakeTask()))
     return ["--run", str(tmp_path / "run")]
 
 
@@ -180,7 +180,7 @@ def test_what_is_there_is_kept_unless_forced(tmp_path, run, capsys, monkeypatch)
     reference.write_text("what was really said")
     words = ["transcribe", str(tmp_path / "rec"), "-o", str(tmp_path / "rec"), *run]
     with monkeypatch.context() as patched:
-        patched.setattr(train, "load", lambda folder: pytest.fail("it began to work"))
+        patched.setattr(train, "load", lambda folder, **_: pytest.fail("it began to work"))
         assert cli.main(words) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert "u1.txt" in told and "--force" in told and "--resume" in told

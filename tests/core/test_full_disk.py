@@ -103,7 +103,7 @@ def transcript(folder, version):
     module.add_arguments(parser)
     words = [source, "--run", folder, "-o", folder / "speech.txt", "--force"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(train, "load", lambda _: (Talker(version), Talker(version)))
+        patched.setattr(train, "load", lambda _, **changes: (Talker(version), Talker(version)))
         module.run(parser.parse_args(list(map(str, words))))
 
 

@@ -78,8 +78,6 @@ class Recipe:
 
         from stentor.config import overrides
 
-
-
         given, problems = overrides.parse(changes)
         config = OmegaConf.create(self.config)
         for one in given:

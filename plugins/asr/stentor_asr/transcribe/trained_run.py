@@ -55,7 +55,7 @@ class TrainedRun(Recogniser):
     def load_pretrained(self) -> dict[str, str]:
         from stentor import train
 
-        recipe, task = train.load(self.folder, **({"changes": self.changes} if self.changes else {}))
+        recipe, task = train.load(self.folder, changes=self.changes)
         self._task = task.to(self.device)
         self.sample_rate = self._task.sample_rate
         self.abilities = abilities(self._task)
