@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from stentor.interfaces.backbone import Backbone
 from stentor.testing.module import ModuleContract, place
 from stentor.testing.signals import gaussian
 
@@ -194,3 +195,22 @@ class BackboneContract(ModuleContract):
             layer.register_forward_hook(lambda *_, index=index: called.append(index))
         backbone(gaussian(1, 4, backbone.dim))
         self.demand(called == list(range(backbone.layers)), f"layers ran in the order {called}.")
+
+    @torch.no_grad()
+    def test_tail(self) -> None:
+        """Its tail, if it offers one, does what the last layer and the final norm do, cached as well."""
+        backbone = self.build()
+        if type(backbone).tail is Backbone.tail:
+            self.skip("it offers no copy of its last layer")
+        given = list[Tensor]()
+        last = list(backbone.decoder_layers())[-1]
+        handle = last.register_forward_pre_hook(
+            lambda _, inputs, named: given.append(inputs[0] if inputs else next(iter(named.values()))), with_kwargs=True
+        )
+        expected = backbone(backbone.embed(self.ids(2, 9)))
+        handle.remove()
+        tail = backbone.tail().eval()
+        self.agree(tail(given[0]), expected, "the tail on the last layer's inputs against the backbone")
+        cache = tail.new_cache(2, 12)
+        parts = [tail(part, cache=cache) for part in given[0].split([5, 1, 3], 1)]
+        self.agree(torch.cat(parts, 1), expected, "the tail with a cache against the backbone")
