@@ -7,12 +7,14 @@ import itertools
 import json
 import math
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from stentor import cli
+from stentor import cli, train
 from stentor.errors import StentorError
+from stentor.sequence.tokenizers import Characters
 from stentor_asr.lm import arpa, kneser_ney, models
 from stentor_asr.lm.automaton import NGram, log_probability
 from stentor_asr.lm.table import Table
@@ -147,3 +149,16 @@ def test_bad_input_gets_a_sentence(tmp_path, capsys):
     (tmp_path / "binary").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
     with pytest.raises(StentorError):
         models.load(tmp_path / "binary")
+
+
+@pytest.mark.filterwarnings("ignore::stentor_asr.lm.kneser_ney.TooSmall")
+@pytest.mark.parametrize(("level", "due"), [("word", {"the", "cat", "sat"}), ("token", set("thecas\u2581"))])
+def test_a_model_for_a_run_has_the_units_of_its_tokenizer(tmp_path, monkeypatch, level, due):
+    tokenizer = Characters()
+    tokenizer.train(["the cat sat"])
+    monkeypatch.setattr(train, "load", lambda folder: (None, SimpleNamespace(text=tokenizer)))
+    (tmp_path / "a.txt").write_text("The CAT  sat\n")
+    out = tmp_path / "lm.arpa"
+    words = ["ngram", str(tmp_path / "a.txt"), "-o", str(out), "--run", "a-run", "--level", level]
+    assert cli.main(words) == 0
+    assert set(models.words(out)) == due
