@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from stentor import train
+from stentor import cli, train
 from stentor.config import compose
 from stentor.errors import StentorError
+from stentor.evaluate import subjects
 from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor.sequence.tokenizers import Characters
 from stentor_asr.ctc import CTCTask
@@ -141,3 +142,27 @@ def test_the_decoder_of_a_run_can_be_exchanged_and_nothing_else():
     }.items():
         with pytest.raises(StentorError, match=told):
             recipe.exchanged(words)
+
+
+def test_evaluate_tells_a_decoder_from_a_set(monkeypatch, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(compose("asr/ctc").to_yaml())
+    told = {}
+
+    def of_run(folder, output, changes, swaps, decoders):
+        told.update(changes=changes, decoders=decoders)
+        raise StentorError("that is all")
+
+    monkeypatch.setattr(subjects, "of_run", of_run)
+    words = ["mine=some.jsonl.gz", "decoder=ctc-beam", "evaluate.bootstrap=100", "decoder.beam=4"]
+    assert cli.main(["evaluate", str(tmp_path), *words]) != 0
+    assert told == {"changes": ["evaluate.bootstrap=100"], "decoders": ["decoder=ctc-beam", "decoder.beam=4"]}
+
+
+def test_another_model_in_the_same_file_is_another_evaluation(monkeypatch, tmp_path):
+    recipe = compose("asr/ctc").exchanged(["decoder=ctc-beam", f"decoder.lm={tmp_path / 'lm.arpa'}"])
+    monkeypatch.setattr(train, "load", lambda folder, **_: (recipe, task(CTCGreedy())))
+    found = []
+    for content in ("one", "two", "two"):
+        (tmp_path / "lm.arpa").write_text(content)
+        found.append(subjects.of_run(tmp_path, None, ())[0].identity)
+    assert found[0] != found[1] == found[2]

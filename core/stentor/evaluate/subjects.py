@@ -44,7 +44,7 @@ def of_run(
     recipe, task = load(folder, swaps=swaps, changes=decoders)
     settings = settings_of(recipe.config["evaluate"], changes)
     identity = {key: value for key, value in recipe.config.items() if key not in ("data", "train", "evaluate", "seed")}
-    identity["files"] = {role: _digests(recipe.config[role]) for role in recipe.decoders}
+    identity |= {f"{role} files": files for role in recipe.decoders if (files := _digests(recipe.config[role]))}
     return Subject(task, output or folder, recipe.name or folder.name, task.metrics, identity), settings
 
 
