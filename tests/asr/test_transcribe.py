@@ -144,6 +144,16 @@ def test_formats_rates_and_channels(tmp_path, run, capsys, suffix, rate, channel
     assert float(capsys.readouterr().out.split()[0]) == pytest.approx(3.0, abs=0.11)
 
 
+def test_numbers_in_written_form(tmp_path, run, capsys, monkeypatch):
+    monkeypatch.setattr(FakeTask, "predict", lambda self, batch: ["that is twenty five dollars"])
+    path = str(wav(tmp_path / "a.wav", noise(1.0)))
+    assert cli.main(["transcribe", path, *run, "--itn", "plain"]) == 0
+    assert capsys.readouterr().out == "that is $25\n"
+    for more, told in ((["--timestamps", "word"], "word times"), (["--stream"], "as they are spoken")):
+        assert cli.main(["transcribe", path, *run, "--itn", "plain", *more]) == 2
+        assert told in capsys.readouterr().err
+
+
 def test_folder_to_folder_and_resume(tmp_path, run, capsys):
     source, output = tmp_path / "in", tmp_path / "out"
     wav(source / "a.wav", noise(1.0))

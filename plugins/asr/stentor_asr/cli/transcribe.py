@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hotwords", metavar="FILE|WORDS", help=hotwords)
     swapped = "of the run's decoder, as often as needed: decoder=ctc-beam, decoder.lm=words.arpa"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=swapped)
+    itn = (
+        "write numbers, dates and the like as one would: plain, or nemo (extra text of stentor); see 'stentor list itn'"
+    )
+    parser.add_argument("--itn", metavar="NAME", help=itn)
     parser.add_argument("--batch", type=int, default=8, help="windows of 30 s at a time (default 8)")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
     stream.add_arguments(parser)
@@ -51,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.batch < 1:
         raise StentorError("must be at least 1.", path="--batch", value=arguments.batch)
-    request = _request(arguments)
+    request, write = _request(arguments), _writer(arguments)
     if arguments.stream:
         stream.check(arguments)
         recogniser = _recogniser(arguments)
@@ -73,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     transcripts = _transcripts([path for path, _ in work], recogniser, request, arguments)
     for (_, target), transcript in zip(work, transcripts, strict=True):
         failed += transcript.failure is not None
+        transcript.segments = [replace(segment, text=write(segment.text)) for segment in transcript.segments]
         _tell(transcript)
         if transcript.failure is None or transcript.segments:
             _write(arguments, transcript, target, about, alone=len(work) == 1)
@@ -101,6 +107,21 @@ def _request(arguments: argparse.Namespace) -> Request:
         beam=arguments.beam,
         hotwords=hotwords.read(arguments.hotwords) if arguments.hotwords is not None else {},
     )
+
+
+def _writer(arguments: argparse.Namespace) -> Callable[[str], str]:
+    """What turns the words of a segment into written form."""
+    from stentor.plugins import registry
+
+    if arguments.itn is None:
+        return str
+    if arguments.stream:
+        raise StentorError("live transcripts are given as they are spoken.", path="--itn", value=arguments.itn)
+    if _request(arguments).words:
+        raise StentorError("words are told as they are spoken; give either --itn or word times.", path="--itn",
+                           value=arguments.itn)  # fmt: skip
+    written: Callable[[str], str] = registry().build("itn", arguments.itn)
+    return written
 
 
 def _targets(arguments: argparse.Namespace, files: Sequence[tuple[Path, Path]]) -> Sequence[Path | None]:
