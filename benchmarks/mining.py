@@ -1,6 +1,7 @@
 """Hard-sample mining from end to end: rank a pool, choose equal hours by every ranker, retrain, compare.
 
-Needs ``stentor prepare commands -o corpora/commands``, ``stentor prepare field-commands -o corpora/field`` and a base
+Needs ``stentor prepare commands -o corpora/commands``, ``stentor prepare field-commands -o corpora/field``, a larger
+test set, ``stentor prepare field-commands -o corpora/field-large labelled=0 pool=0 test=1500 seed=1``, and a base
 recogniser: ``stentor train asr/mining-base --run runs/mining/base``. Run ``python benchmarks/mining.py``; cut short,
 it goes on where it was. Writes ``runs/mining``: ``ranking.json`` (how well each ranker finds what is hard),
 ``selections/``, ``retrain/`` (the report of the ablation) and ``base.json``. All speech is synthetic.
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 from stentor import train
+from stentor.ablate import cell as cells
 from stentor.ablate import plan, runner
 from stentor.ablate.launch import How
 from stentor.ablate.summary import Summary, summarise
@@ -41,6 +43,8 @@ LEARNERS = {"mil": {"seed"}, "mil-plain": {"seed"}, "random": {"seed"}, "loss": 
 ARMS = ("random", "mil", "mil-plain", "confidence", "entropy", "length", "mixed", "mil-unguarded", "labelled", "pool")
 PAIRS = (*(("mil", arm) for arm in ARMS if arm != "mil"), ("mixed", "random"))
 CORPORA = Path("corpora")
+SETS = {"target": CORPORA / "field/test.jsonl.gz", "target-large": CORPORA / "field-large/test.jsonl.gz",
+        "source": CORPORA / "commands/heldout-sentences.jsonl.gz"}  # fmt: skip
 
 Verdicts = Mapping[str, Sequence[Judged]]
 
@@ -68,7 +72,9 @@ def main() -> None:
     if arguments.ranking_only:
         return
     _score_base(base, folder / "base.json")
-    runner.run(_grid(folder, words, "random"), How())
+    grid = _grid(folder, words, "random")
+    runner.run(grid, How())
+    _score_further(grid)
     print(tables(folder, words))
 
 
@@ -197,10 +203,21 @@ def _replay(seed: int) -> list[Utterance]:
 
 def _score_base(base: Path, path: Path) -> None:
     subject, settings = of_run(base, path.parent / "base-scores", ())
-    sets = {"target": CORPORA / "field/test.jsonl.gz", "source": CORPORA / "commands/heldout-sentences.jsonl.gz"}
-    results = {name: evaluate_set(subject, name, str(where), settings) for name, where in sets.items()}
+    there = {name: where for name, where in SETS.items() if where.is_file()}
+    results = {name: evaluate_set(subject, name, str(where), settings) for name, where in there.items()}
     write_json(path, {name: result["metrics"] for name, result in results.items()})
     print(json.dumps({"base": {name: result["metrics"]["wer"] for name, result in results.items()}}))
+
+
+def _score_further(grid: plan.Plan, most: int = 1000) -> None:
+    """Score finished cells, `most` of them, on sets that were made after they were retrained."""
+    for cell in [cell for cell in grid.cells if cells.finished(cell.folder)]:
+        left = [name for name in SETS if not (cell.folder / f"evaluation/{name}.json").exists()]
+        if left and most:
+            subject, settings = of_run(cell.folder, None, ())
+            for name in left:
+                evaluate_set(subject, name, str(SETS[name]), settings)
+            most -= 1
 
 
 def tables(folder: Path, words: Sequence[str]) -> str:
@@ -210,7 +227,7 @@ def tables(folder: Path, words: Sequence[str]) -> str:
     lines = ["## Ranking the pool", "", *_ranking_rows(ranking), "", "## What was chosen", "", *_chosen_rows(chosen)]
     summaries = {name: summarise(_grid(folder, words, name)) for name in dict.fromkeys(other for _, other in PAIRS)}
     base = json.loads((folder / "base.json").read_text())
-    for name in ("target", "source"):
+    for name in SETS:
         lines += ["", f"## WER on {name} after retraining", "", *_retrained_rows(summaries["random"], base, name)]
     return "\n".join([*lines, "", "## Pairs", "", *_pair_rows(summaries), ""])
 
@@ -247,6 +264,8 @@ def _chosen_rows(chosen: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _retrained_rows(summary: Summary, base: Mapping[str, Any], name: str) -> list[str]:
+    if name not in base:
+        return ["Not scored."]
     told = base[name]["wer"]
     rows = ["| arm | seeds | WER | less random's | p |", "| --- | --- | --- | --- | --- |",
             f"| no retraining | - | {told['value']:.2f} [{told['low']:.2f}, {told['high']:.2f}] | - | - |"]  # fmt: skip
@@ -261,11 +280,11 @@ def _retrained_rows(summary: Summary, base: Mapping[str, Any], name: str) -> lis
 
 
 def _pair_rows(summaries: Mapping[str, Summary]) -> list[str]:
-    rows = ["| arm | against | target WER | source WER |", "| --- | --- | --- | --- |"]
+    rows = [f"| arm | against | {' | '.join(SETS)} |", "| --- | --- " + "| --- " * len(SETS) + "|"]
     for arm, other in PAIRS:
         group = next(group for group in summaries[other].groups if group.label == f"name={arm}")
         cells = []
-        for name in ("target", "source"):
+        for name in SETS:
             score = group.scores.get((name, "wer"))
             by = score.utterances if score else None
             cells.append(f"{by.difference:+.2f}{bounds(by.low, by.high)}, p {chance(by.p)}" if by else "-")
