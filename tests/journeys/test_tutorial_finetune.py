@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -90,7 +89,6 @@ class Reader:
 @pytest.mark.slow
 @pytest.mark.skipif(not all(map(find_spec, needed)), reason=f"the page needs {', '.join(sorted(needed))}")
 def test_the_page(tmp_path):
-    begun = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     reader = Reader(tmp_path, port)
@@ -105,7 +103,6 @@ def test_the_page(tmp_path):
     assert "train: `corpora/greenhouse/train.jsonl.gz`" in (made / "README.md").read_text()
     assert list(made.glob("pretrained/*/model.safetensors"))
     assert (reader.work / "runs" / "greenhouse" / "report.html").is_file()
-    print(f"{time.monotonic() - begun:.0f} s")
 
 
 def test_the_extras_that_it_installs_exist():

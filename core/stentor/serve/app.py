@@ -15,7 +15,7 @@ from stentor import __version__
 from stentor.errors import StentorError
 from stentor.serve.capability import Capability
 from stentor.serve.gate import Gate
-from stentor.serve.refusals import Refusal
+from stentor.serve.refusals import unknown_model
 from stentor.serve.settings import ServeSettings
 
 
@@ -76,12 +76,6 @@ class _Own:
 
     def _about(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._begun, "owned_by": "stentor"}
-
-
-def unknown_model(name: str, served: list[str]) -> Refusal:
-    """The answer to a request for a model that is not here."""
-    return Refusal(f"the model '{name}' is not served here.", status=404, code="model_not_found", path="model",
-                   value=name, options=served)  # fmt: skip
 
 
 def _refuse_twins(routes: list[Any]) -> None:

@@ -47,3 +47,9 @@ class Refusal(StentorError):
         if self.retry_after is not None:
             found["retry-after"] = str(max(1, math.ceil(self.retry_after)))
         return found
+
+
+def unknown_model(name: str, served: list[str]) -> Refusal:
+    """The answer to a request for a model that is not here."""
+    return Refusal(f"the model '{name}' is not served here.", status=404, code="model_not_found", path="model",
+                   value=name, options=served)  # fmt: skip

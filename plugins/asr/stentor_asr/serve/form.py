@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stentor.errors import StentorError
-from stentor.serve.app import unknown_model
-from stentor.serve.refusals import Refusal
+from stentor.serve.refusals import Refusal, unknown_model
 from stentor_asr.transcribe import hotwords
 from stentor_asr.transcribe.hotwords import BOOST
 from stentor_asr.transcribe.recogniser import Request
