@@ -94,13 +94,12 @@ def _text(rounds: int) -> None:
     greedy = _ours(backbone, prompts, settings, None)
     plain = _theirs(peer, prompts)
     assisted = {
-        "branches": None,
         "model": _theirs(peer, prompts, assistant_model=_assistant(drafters["model"], backbone)),
         "ngram": _theirs(peer, prompts, prompt_lookup_num_tokens=LENGTH),
     }
     for name, drafter in drafters.items():
         contestants = {"greedy": greedy, "drafted": _ours(backbone, prompts, settings, drafter), "generate": plain}
-        if assisted[name] is not None:
+        if name in assisted:
             contestants["assisted"] = assisted[name]
         _report(f"text/{name}", Case(backbone, drafter, prompts, settings), _timed(contestants, rounds))
 
@@ -140,12 +139,13 @@ def _train(backbone: CausalLM, drafters: dict[str, Drafter], language: Language,
             found = drafter.training_loss(packed, inputs, hidden)
             loss = loss if found is None else loss + found.value
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
-    for module in (backbone, *drafters.values()):
-        module.eval()
+    backbone.eval()
+    for drafter in drafters.values():
+        drafter.eval()
 
 
 def _peer(backbone: CausalLM) -> Any:
@@ -270,7 +270,7 @@ def _draft_cost(case: Case) -> float:
             times.append(time.process_time() - began)
             return proposed
 
-        draft.propose = timed
+        draft.propose = timed  # type: ignore[method-assign]
         return draft
 
     case.drafter.start = watched  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ it the prediction of token t + 1 + i.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +60,7 @@ def shifted_targets(packed: Packed, ahead: int) -> tuple[Tensor, Tensor, Tensor]
 
 
 def branch_losses(
-    branches: nn.ModuleList, project: Callable[[Tensor], Tensor], packed: Packed, inputs: Tensor, hidden: Tensor
+    branches: Sequence[Branch], project: Callable[[Tensor], Tensor], packed: Packed, inputs: Tensor, hidden: Tensor
 ) -> list[Tensor]:
     """Mean weighted cross-entropy of each branch; 0 for one that no text is long enough for.
 
@@ -74,8 +74,8 @@ def branch_losses(
     losses = []
     for index, branch in enumerate(branches):
         ahead = index + 1
-        mixed = branch.mix(hidden, inputs.roll(-ahead, 0))  # type: ignore[operator]
-        hidden = branch.tail(mixed[None], packed=packed.lengths)[0]  # type: ignore[operator]
+        mixed = branch.mix(hidden, inputs.roll(-ahead, 0))
+        hidden = branch.tail(mixed[None], packed=packed.lengths)[0]
         places, targets, weights = shifted_targets(packed, ahead)
         if not len(places):
             losses.append(hidden.sum() * 0)

@@ -212,5 +212,5 @@ class BackboneContract(ModuleContract):
         tail = backbone.tail().eval()
         self.agree(tail(given[0]), expected, "the tail on the last layer's inputs against the backbone")
         cache = tail.new_cache(2, 12)
-        parts = [tail(part, cache=cache) for part in given[0].split([5, 1, 3], 1)]
+        parts = [tail(part, cache=cache) for part in torch.split(given[0], [5, 1, 3], 1)]
         self.agree(torch.cat(parts, 1), expected, "the tail with a cache against the backbone")
