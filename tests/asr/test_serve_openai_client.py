@@ -12,8 +12,9 @@ import pytest
 import soundfile
 from listener import RATE, Listener, tone
 
+from stentor.errors import StentorError
 from stentor.serve.server import running
-from stentor.serve.settings import ServeSettings
+from stentor.serve.settings import Model, ServeSettings
 from stentor_asr.serve.capability import Transcription
 from stentor_asr.transcribe.pipeline import transcribe
 
@@ -284,3 +285,8 @@ def test_silence_is_no_text(start):
     with start() as client:
         assert ask(client, wav((0.5, 0))).text == ""
         assert ask(client, wav((0.5, 0)), response_format="vtt") == "WEBVTT\n\n"
+
+
+def test_only_a_run_takes_another_decoder():
+    with pytest.raises(StentorError, match="only the decoder of a run"):
+        Transcription.open(Model(changes=("decoder=ctc-beam",)), settings())

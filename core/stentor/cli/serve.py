@@ -30,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", metavar="NAME", help="a model that needs no run")
     parser.add_argument("--name", default="", help="what clients shall call the model; default: its own name")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
+    swapped = "of the run's decoder, as often as needed: decoder=ctc-beam, decoder.lm=words.arpa"
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=swapped)
     defaults = {field.name: field.default for field in fields(ServeSettings)}
     for name, told in _HELP.items():
         flag, default = f"--{name.replace('_', '-')}", defaults[name]
@@ -43,6 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.run is not None and arguments.model:
         raise StentorError("name a run or --model, not both.", path="--model", value=arguments.model)
     limits = {name: getattr(arguments, name) for name in _HELP}
-    model = Model(arguments.run, arguments.model, arguments.name, arguments.device)
+    model = Model(arguments.run, arguments.model, arguments.name, arguments.device, tuple(arguments.set))
     serve(model, ServeSettings(**limits, key=os.environ.get(KEY_VARIABLE, "")))
     return 0

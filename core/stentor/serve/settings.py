@@ -75,9 +75,11 @@ class Model:
         name: of a model that needs no run; empty: the capability's default.
         alias: what clients shall call it; empty: its own name.
         device: where to compute.
+        changes: of the run, as far as a capability takes any, e.g. ``decoder=ctc-beam``.
     """
 
     run: Path | None = None
     name: str = ""
     alias: str = ""
     device: str = "auto"
+    changes: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ class Transcription(Capability):
 
     @classmethod
     def open(cls, model: Model, settings: ServeSettings) -> Transcription:
-        recogniser = choose(model.run, model.name or DEFAULT, device=model.device)
+        recogniser = choose(model.run, model.name or DEFAULT, device=model.device, changes=model.changes)
         recogniser.load_pretrained()
         own = model.run.resolve().name if model.run is not None else model.name or DEFAULT
         return cls(recogniser, model.alias or own, settings)
