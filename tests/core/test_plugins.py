@@ -12,11 +12,11 @@ GOOD = """
 import stentor
 @stentor.hookimpl
 def stentor_kinds(registry):
-    registry.kind("drafter", "good_hooks:X", "drafts")
+    registry.kind("gauge", "good_hooks:X", "measures")
 @stentor.hookimpl
 def stentor_register(registry):
     registry.encoder("good", "good_hooks:X")
-    registry.drafter("fast", "good_hooks:X")
+    registry.gauge("fast", "good_hooks:X")
 """
 REGISTER = "import stentor\n@stentor.hookimpl\ndef stentor_register(registry):\n    "
 FAULTS = {
@@ -110,7 +110,7 @@ def test_two_entry_points_cannot_share_a_module(folder: Path) -> None:
 
 def test_a_further_kind_gets_the_same_treatment(folder: Path) -> None:
     found = load(folder)
-    entry = found.registry.get("drafter", "fast")
+    entry = found.registry.get("gauge", "fast")
     assert (entry.origin.plugin, entry.origin.distribution, entry.origin.version) == ("good", "stentor-good", "2.5")
 
 
