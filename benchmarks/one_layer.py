@@ -203,13 +203,13 @@ def tables(kept: Path) -> list[str]:
     return told
 
 
-def analysed(seed: int) -> dict[str, Any]:
-    """The subspace report of one seed, made if it is missing."""
-    target = aligned(seed) / "analysis" / "subspace.json"
-    if not target.exists():
-        words = ["subspace", str(aligned(seed)), "--sets", ",".join(SUBSPACE_SETS)]
+def analysed(seed: int, name: str) -> dict[str, Any]:
+    """The subspace report of one seed on one set, made if it is missing."""
+    target = aligned(seed) / "analysis" / name
+    if not (target / "subspace.json").exists():
+        words = ["subspace", str(aligned(seed)), "--sets", name, "-o", str(target)]
         subprocess.run([sys.executable, "-m", "stentor", *words], check=True)
-    found: dict[str, Any] = json.loads(target.read_text())
+    found: dict[str, Any] = json.loads((target / "subspace.json").read_text())
     return found
 
 
@@ -221,7 +221,7 @@ def over_seeds(values: Sequence[float]) -> str:
 
 
 def subspace_tables() -> list[str]:
-    found = [analysed(seed) for seed in SEEDS]
+    found = [analysed(seed, SUBSPACE_SETS[0]) for seed in SEEDS]
     told = ["", "## Subspace", "", "| | trained | untrained |", "| --- | --- | --- |"]
     for label, part in (
         ("outputs", lambda one: one["outputs"]),
@@ -232,6 +232,7 @@ def subspace_tables() -> list[str]:
             what = "effective rank" if name == "effective_rank" else f"directions for {float(name):.0%} of the energy"
             told.append(f"| {label}: {what} | {' | '.join(cells)} |")
     for name in SUBSPACE_SETS:
+        found = [analysed(seed, name) for seed in SEEDS]
         told += [
             "",
             f"### {name}",

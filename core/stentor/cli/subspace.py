@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     recipe, task = load(arguments.run, swaps=_pairs(arguments.swap, "--swap"))
     wanted = [name.strip() for name in arguments.sets.split(",") if name.strip()]
     named = choose_sets(recipe.settings("evaluate"), _pairs(arguments.pairs, "SET=MANIFEST"), wanted)
-    found = analyse(recipe, task, _spread(recipe, arguments.fit), _rows(named), settings)
+    found = analyse(recipe, task, _drawn(recipe, arguments.fit), _rows(named), settings)
     folder = arguments.output or arguments.run / "analysis"
     result = {"run": str(arguments.run), "recipe": recipe.name, **found}
     _write(folder / "subspace.json", result)
@@ -74,12 +74,14 @@ def _pairs(words: list[str], path: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words)
 
 
-def _spread(recipe: Recipe, most: int) -> list[Utterance]:
-    """At most so many training utterances, from all over the set."""
+def _drawn(recipe: Recipe, most: int) -> list[Utterance]:
+    """At most so many training utterances, drawn at random: a corpus may repeat its speakers in turn."""
+    import random
+
     from stentor.train.batches import training_rows
 
     rows = training_rows(recipe.settings("data"))
-    return rows[:: -(-len(rows) // most)] if rows else rows
+    return random.Random(0).sample(rows, min(most, len(rows)))
 
 
 def _rows(named: Mapping[str, str]) -> dict[str, list[Utterance]]:
