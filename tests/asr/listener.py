@@ -21,7 +21,7 @@ class Listener(Recogniser):
     def __init__(self):
         self.free, self.begun = threading.Event(), threading.Event()
         self.free.set()
-        self.batches, self.requests, self.threads = [], [], set()
+        self.batches, self.levels, self.requests, self.threads = [], [], [], set()
         self.pause_after = 0
 
     def recognise(self, windows, request: Request = PLAIN):
@@ -37,6 +37,7 @@ class Listener(Recogniser):
 
     def _hear(self, window, request):
         level, end = round(100 * float(np.abs(window).max())), len(window) / RATE
+        self.levels.append(level)
         if level == 99:
             raise RuntimeError("a fuse has blown")
         told = [f"{round(1000 * end)}ms", "at", str(level)]
