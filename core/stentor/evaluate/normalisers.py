@@ -10,6 +10,8 @@ from importlib.resources import files
 from stentor.interfaces.normaliser import Normaliser
 from stentor.text.grammars import grammar
 
+_ROUNDS = 8  # two or three are enough for every text tried; no text may loop for ever
+
 
 class English(Normaliser):
     """Whisper's English normaliser.
@@ -18,7 +20,9 @@ class English(Normaliser):
     spelling.
 
     Radford et al. 2022 (arXiv:2212.04356), appendix C; the implementation is that of `transformers`. Runs of number
-    words become one number ("one two three" is "123"), so they count as one word.
+    words become one number ("one two three" is "123"), so they count as one word. It is applied until nothing changes:
+    once alone, it leaves signs and leading zeros to spoken numbers that it takes from written ones ("minus five" gave
+    "-5", and "-5" gave "5").
     """
 
     def __init__(self) -> None:
@@ -28,12 +32,16 @@ class English(Normaliser):
         self._normalise = build(_american_spelling())
 
     def __call__(self, text: str) -> str:
-        return " ".join(self._normalise(text).split())
+        for _ in range(_ROUNDS):
+            before, text = text, " ".join(self._normalise(text).split())
+            if text == before:
+                break
+        return text
 
     def describe(self) -> str:
         return (
             "Whisper's English normaliser (lower case, no punctuation, fillers or brackets, contractions "
-            "spelled out, numbers as digits, American spelling)"
+            "spelled out, numbers as digits, American spelling), applied until nothing changes"
         )
 
 

@@ -72,6 +72,9 @@ def test_alignment_costs_the_distance_and_spells_both_sides(a, b):
         ("the colour of honour", "the color of honor"),
         ("one two three", "123"),
         ("  [noise] ", ""),
+        ("forty plus three", "40 3"),
+        ("minus five", "5"),
+        ("zero zero seven", "7"),
     ],
 )
 def test_english_normaliser(text, normal):
@@ -83,8 +86,17 @@ def test_basic_and_no_normaliser():
     assert normaliser("none")(" As  it\tis. ") == "As it is."
 
 
-@pytest.mark.parametrize("name", ["basic", "none"])
-@given(text=RANDOM)
+NUMBERS = st.lists(
+    st.sampled_from(
+        "zero oh one five twenty hundred thousand point minus plus half and percent dollars double -3 +4 007 $5 1,000 "
+        "5% £2.50 3/4 21st o'clock i'd colour".split()
+    ),
+    max_size=6,
+).map(" ".join)
+
+
+@pytest.mark.parametrize("name", ["english", "basic", "none"])
+@given(text=RANDOM | NUMBERS)
 @settings(deadline=None)
 def test_normalisers_are_idempotent_and_single_spaced(name, text):
     once = normaliser(name)(text)
