@@ -98,6 +98,32 @@ def test_a_file_of_another_tool_is_read(tmp_path):
     assert models.words(tmp_path / "lm.arpa") == ["a", "b"]
 
 
+def test_words_may_hold_white_space_that_is_not_ascii_and_the_file_may_be_packed_under_any_name(tmp_path):
+    lines = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "-1 <s>", "-1 a\u00a0b", "-1 </s>", "-2 <UNK>", "", "\\end\\"]
+    (tmp_path / "lm").write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert models.words(tmp_path / "lm") == ["a\u00a0b"]
+    assert models.load(tmp_path / "lm").words.count("<unk>") == 1
+
+
+@pytest.mark.parametrize(
+    ("grams", "told"),
+    [
+        (["-1 a"], "it has no '</s>'"),
+        (["-1 a", "-1 </s>", "", "\\2-grams:", "-1 a b"], "line '-1 a b' has a word that is no 1-gram"),
+        (["-1 a", "-1 </s>", "", "\\2-grams:", "-1 a a", "", "\\3-grams:", "-1 </s> a a"], "3-gram '</s> a a'"),
+        (["-1 a", "-1"], "line '-1' does not fit"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused_in_a_sentence(tmp_path, grams, told):
+    parts = "\n".join(grams).split("\n\n")
+    sizes = [f"ngram {n}={len(part.splitlines()) - (n > 1)}" for n, part in enumerate(parts, 1)]
+    content = ["\\data\\", *sizes, "", "\\1-grams:", *grams, "", "\\end\\", ""]
+    (tmp_path / "lm.arpa").write_text("\n".join(content))
+    with pytest.raises(StentorError) as caught:
+        models.load(tmp_path / "lm.arpa")
+    assert told in str(caught.value) and "lm.arpa" in str(caught.value)
+
+
 def test_kenlm_reads_the_file_and_gives_the_same_probabilities(tmp_path):
     kenlm = pytest.importorskip("kenlm")
     arpa.write(tmp_path / "lm.arpa", kneser_ney.estimate(chain(300), 3))

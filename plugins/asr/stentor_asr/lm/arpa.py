@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stentor.data import jsonl
 from stentor.data.atomic import replacing
 from stentor.errors import StentorError
 
@@ -38,50 +40,54 @@ class Arpa:
 
 
 def read(path: str | Path) -> Arpa:
-    """Read an ARPA file.
+    """Read an ARPA file, gzipped or not.
+
+    Fields are apart where ASCII has white space: a word may hold other kinds. ``<UNK>`` is read as ``<unk>``.
 
     Raises:
         StentorError: naming the file and what is wrong with it.
     """
     try:
-        opened = gzip.open if Path(path).suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8") as file:
+        with jsonl.opened(path) as file:
             return _parsed(iter(file))
-    except (OSError, EOFError, UnicodeDecodeError) as cause:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as cause:
         raise StentorError(f"the language model cannot be read: {cause}.", path=str(path)) from cause
     except (ValueError, LookupError, StopIteration) as cause:
         raise StentorError(f"this is no ARPA file: {cause or 'it ends too early'}.", path=str(path)) from cause
 
 
-def _parsed(lines: Iterator[str]) -> Arpa:
+def _parsed(lines: Iterator[bytes]) -> Arpa:
     sizes = _sizes(lines)
     if not sizes:
         raise ValueError("it has no n-grams")
-    words: dict[str, int] = {}
+    words: dict[bytes, int] = {}
     found: tuple[list[np.ndarray], ...] = ([], [], [])
     for order, size in enumerate(sizes, 1):
         for section, values in zip(found, _section(lines, order, size, words), strict=True):
             section.append(values)
-    return Arpa(list(words), *found)
+    spelled = [word.decode() for word in words]
+    if END not in spelled:
+        raise ValueError(f"it ends no sentence, as it has no '{END}'")
+    return Arpa([UNKNOWN if word == "<UNK>" else word for word in spelled], *found)
 
 
-def _sizes(lines: Iterator[str]) -> list[int]:
+def _sizes(lines: Iterator[bytes]) -> list[int]:
     for line in lines:
-        if line.strip() == "\\data\\":
+        if line.strip() == b"\\data\\":
             break
     else:
         raise ValueError("it has no \\data\\ section")
     sizes = []
     for line in lines:
-        if line.startswith("ngram "):
-            sizes.append(int(line.split("=")[1]))
-        elif line.startswith("\\"):
+        if line.startswith(b"ngram "):
+            sizes.append(int(line.split(b"=")[1]))
+        elif line.startswith(b"\\"):
             return sizes
     raise ValueError("it ends before its n-grams")
 
 
 def _section(
-    lines: Iterator[str], order: int, size: int, words: dict[str, int]
+    lines: Iterator[bytes], order: int, size: int, words: dict[bytes, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The n-grams of one order, its heading read already; reads the next heading."""
     grams, logs, backoffs = np.empty((size, order), np.int64), np.empty(size), np.zeros(size)
@@ -90,20 +96,26 @@ def _section(
         fields = line.split()
         if not fields:
             continue
-        if line.startswith("\\"):
+        if line.startswith(b"\\"):
             break
         if len(fields) not in (order + 1, order + 2) or count == size:
-            raise ValueError(f"line '{line.strip()[:60]}' does not fit among {size} {order}-grams")
+            raise ValueError(f"{_told(line)} does not fit among {size} {order}-grams")
         spelled = fields[1 : order + 1]
-        grams[count] = [words.setdefault(word, len(words)) for word in spelled] if order == 1 else [
-            words[word] for word in spelled
-        ]  # fmt: skip
+        if order == 1:
+            words.setdefault(spelled[0], len(words))
+        if not words.keys() >= set(spelled):
+            raise ValueError(f"{_told(line)} has a word that is no 1-gram")
+        grams[count] = [words[word] for word in spelled]
         logs[count] = float(fields[0])
         backoffs[count] = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
         count += 1
     if count != size:
         raise ValueError(f"it has {count} {order}-grams, and announces {size}")
     return grams, logs, backoffs
+
+
+def _told(line: bytes) -> str:
+    return f"line '{line.strip().decode(errors='replace')[:60]}'"
 
 
 def write(path: Path, model: Arpa) -> None:

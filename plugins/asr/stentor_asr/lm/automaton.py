@@ -40,6 +40,9 @@ class NGram:
 
     Args:
         model: n-grams.
+
+    Raises:
+        ValueError: for an n-gram whose first words are no n-gram of the order below.
     """
 
     def __init__(self, model: Arpa) -> None:
@@ -52,7 +55,11 @@ class NGram:
         keys, logs, backoffs, suffixes = [np.zeros(0, np.int64)], [np.zeros(1)], [np.zeros(1)], [np.zeros(1, np.int64)]
         for order, grams in enumerate(model.grams, 1):
             self._keys = np.concatenate(keys)
-            found = self._walk(grams[:, :-1]) * self._size + grams[:, -1]
+            contexts = self._walk(grams[:, :-1])
+            if order > 1 and not contexts.all():
+                lost = " ".join(self.words[i] for i in grams[np.argmin(contexts)])
+                raise ValueError(f"the {order}-gram '{lost}' stands there without the {order - 1}-gram it goes on from")
+            found = contexts * self._size + grams[:, -1]
             ranks = np.argsort(found, kind="stable")
             keys.append(found[ranks])
             logs.append(model.logs[order - 1][ranks] * _LN10)

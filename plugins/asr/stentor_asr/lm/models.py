@@ -24,7 +24,12 @@ def load(path: str | Path) -> Model:
     Raises:
         StentorError: when the file cannot be read, or is binary and KenLM is not installed.
     """
-    return KenLM(path) if _is_binary(path) else NGram(arpa.read(path))
+    if _is_binary(path):
+        return KenLM(path)
+    try:
+        return NGram(arpa.read(path))
+    except ValueError as cause:
+        raise StentorError(f"the language model cannot be used: {cause}.", path=str(path)) from cause
 
 
 def words(path: str | Path) -> list[str]:
