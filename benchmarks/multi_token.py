@@ -6,8 +6,9 @@ Two models, batch 1, fp32, one thread, contestants interleaved in one process, m
 random order, with five branches, a draft model and n-grams; prompts are ids. The peer is transformers with the same
 weights: greedy ``generate()``, prompt look-up, and assisted generation with the same draft model.
 
-``speech``: a run of ``asr/mtp-branches`` or ``asr/mtp-joint``, given with ``--run``, on the utterances of ``--set``,
-the encoder left out. Transcripts are short there, so that reading the prompt weighs more.
+``speech``: a run of ``asr/mtp-branches`` or ``asr/mtp-joint``, given with ``--run``, on utterances of ``--sets``, the
+encoder left out. Transcripts are short there, so that reading the prompt weighs more. ``--lossless`` compares tokens
+over all of them: as trained, with fewer branches, with random ones, one by one and in ragged batches.
 
 The ideal that a speed-up is compared with is tokens per pass / (C(k + 1) / C(1) + cost of drafting / C(1)), with C(n) a
 cached pass over n positions; all are measured. One JSON line per figure; targets are in `TARGETS`.
@@ -48,6 +49,7 @@ TARGETS = {  # what must be reached; "forwards" is an upper bound
     "against_assisted": 1.5,
 }
 SIZE, PROMPT, TOKENS, LENGTH = 8192, 100, 64, 5
+SETS = ["corpora/commands/heldout-sentences.jsonl.gz", "corpora/commands/heldout-voice.jsonl.gz"]
 DRAFT = {"name": "causal-lm", "dim": 96, "layers": 1, "heads": 2, "ffn_dim": 256}
 _CACHED = {"use_cache": True}
 Texts = list[list[int]]
@@ -67,15 +69,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="timed runs of each contestant")
     parser.add_argument("--run", type=Path, help="folder of a run with a drafter")
-    parser.add_argument("--set", default="corpora/commands/heldout-sentences.jsonl.gz", help="manifest for --run")
-    parser.add_argument("--utterances", type=int, default=40, help="how many of its first utterances")
+    parser.add_argument("--sets", nargs="+", default=SETS, help="manifests for --run")
+    parser.add_argument("--utterances", type=int, default=40, help="how many of the first set's are timed")
     parser.add_argument("--skip-text", action="store_true", help="only the run")
+    parser.add_argument("--lossless", action="store_true", help="only compare tokens, over all utterances of the sets")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if not arguments.skip_text:
+    if not (arguments.skip_text or arguments.lossless):
         _text(arguments.rounds)
-    if arguments.run:
-        _speech(arguments.run, arguments.set, arguments.utterances, arguments.rounds)
+    if arguments.run and arguments.lossless:
+        _lossless(arguments.run, Heard(arguments.run, arguments.sets))
+    elif arguments.run:
+        _speech(arguments.run, Heard(arguments.run, arguments.sets[:1], arguments.utterances), arguments.rounds)
 
 
 def _text(rounds: int) -> None:
@@ -283,34 +288,74 @@ def _draft_cost(case: Case) -> float:
     return statistics.fmean(later or [times[0] for times in spent])
 
 
-def _speech(folder: Path, manifest_path: str, count: int, rounds: int) -> None:
-    from stentor.data import manifest
-    from stentor.evaluate.decoding import batch_of, read
-    from stentor.train.run import load
+class Heard:
+    """A run and the prompts that its task makes of utterances."""
 
-    _, loaded = load(folder)
-    task: Any = loaded
-    drafter, backbone = task.drafter, task.model.backbone
-    device, prompts, lengths = torch.device("cpu"), [], []
-    with torch.inference_mode():
-        for utterance in manifest.load(manifest_path)[:count]:
-            heard, length = task.hear(batch_of([utterance], [read(utterance, task.sample_rate)], device))
-            prompts.append(task.prompts(heard, length)[0])
-            lengths.append(length)
+    def __init__(self, folder: Path, paths: Sequence[str], count: int | None = None) -> None:
+        from stentor.data import manifest
+        from stentor.evaluate.decoding import batch_of, read
+        from stentor.train.run import load
 
-    def ours(chosen: Drafter | None) -> Callable[[], Texts]:
-        def run() -> Texts:
-            task.drafter = chosen
-            return [task.generate([prompt], length).tokens[0] for prompt, length in zip(prompts, lengths, strict=True)]
+        _, loaded = load(folder)
+        self.task: Any = loaded
+        self.drafter, self.backbone = self.task.drafter, self.task.model.backbone
+        self.prompts, self.lengths = list[Tensor](), list[Tensor]()
+        with torch.inference_mode():
+            for utterance in [one for path in paths for one in manifest.load(path)][:count]:
+                wave = read(utterance, self.task.sample_rate)
+                heard, length = self.task.hear(batch_of([utterance], [wave], torch.device("cpu")))
+                self.prompts.append(self.task.prompts(heard, length)[0])
+                self.lengths.append(length)
 
-        return run
+    def decode(self, drafter: Drafter | None, batch: int = 1) -> Texts:
+        self.task.drafter, texts = drafter, []
+        for start in range(0, len(self.prompts), batch):
+            lengths = torch.cat(self.lengths[start : start + batch])
+            texts += self.task.generate(self.prompts[start : start + batch], lengths).tokens
+        return texts
 
-    end = task.vocabulary.control("end")
-    peer = _peer(backbone)
-    contestants = {"greedy": ours(None), "drafted": ours(drafter), "generate": _speech_peer(peer, prompts, end)}
+
+def _speech(folder: Path, heard: Heard, rounds: int) -> None:
+    drafter, end = heard.drafter, heard.task.vocabulary.control("end")
+    contestants = {
+        "greedy": lambda: heard.decode(None),
+        "drafted": lambda: heard.decode(drafter),
+        "generate": _speech_peer(_peer(heard.backbone), heard.prompts, end),
+    }
     seconds = _timed(contestants, rounds)
     settings = GenerationSettings(max_new_tokens=64, stop_ids=(end,))
-    _report(f"speech/{folder.name}", Case(backbone, drafter, prompts, settings), seconds)
+    _report(f"speech/{folder.name}", Case(heard.backbone, drafter, heard.prompts, settings), seconds)
+
+
+def _lossless(folder: Path, heard: Heard) -> None:
+    plain, branches, found = heard.decode(None), heard.drafter, {}
+    torch.manual_seed(0)
+    untrained = Branches(heard.backbone, depth=7).eval()
+    for source, drafter, most in (("trained", branches, branches.length), ("random", untrained, 7)):
+        for depth in range(1, most + 1, 2):
+            drafter.length = depth
+            for batch in (1, 16):
+                changed = sum(a != b for a, b in zip(plain, heard.decode(drafter, batch), strict=True))
+                found[f"{source}/{depth}/batch-{batch}"] = changed
+    gaps = torch.cat([_gaps(heard, prompt, tokens) for prompt, tokens in zip(heard.prompts, plain, strict=True)])
+    line = {
+        "benchmark": f"multi_token/speech/{folder.name}/lossless",
+        "utterances": len(plain),
+        "tokens": len(gaps),
+        "changed_utterances": found,
+        "met": not any(found.values()),
+        "smallest_gap": float(gaps.min()),
+        "gaps_below_1e-4": int((gaps < 1e-4).sum()),
+    }
+    print(json.dumps(line), flush=True)
+
+
+@torch.inference_mode()
+def _gaps(heard: Heard, prompt: Tensor, tokens: list[int]) -> Tensor:
+    """How far the best logit was ahead of the second, at every token of a greedy text: 0 would be a tie."""
+    inputs = torch.cat([prompt, heard.backbone.embed(torch.tensor(tokens[:-1], dtype=torch.int64))])
+    best = heard.backbone.project(heard.backbone(inputs[None])[0, len(prompt) - 1 :]).topk(2).values
+    return best[:, 0] - best[:, 1]
 
 
 def _speech_peer(peer: Any, prompts: Sequence[Tensor], end: int) -> Callable[[], Texts]:
