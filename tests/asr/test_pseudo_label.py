@@ -1,6 +1,7 @@
 """From recordings to labels that several recognisers agree on."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -89,6 +90,16 @@ def test_what_two_of_three_say_is_kept_and_the_rest_dropped_with_reasons(recordi
     told = capsys.readouterr().out
     assert "2 utterances" in told
     assert "4 dropped" in told
+
+
+def test_recordings_of_the_same_name_in_two_folders_are_kept_apart(recordings, systems, tmp_path):
+    for folder, source in (("one", "agreed"), ("two", "failing")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(recordings / f"{source}.wav", tmp_path / folder / "a.wav")
+    words = ["pseudo-label", str(tmp_path / "one"), str(tmp_path / "two"), "-o", str(tmp_path / "labels.jsonl")]
+    assert cli.main([*words, "--model", "0", "--model", "2", "--disagreement", "1"]) == 0
+    found = {row.audio: row.text for row in manifest.load(tmp_path / "labels.jsonl")}
+    assert found == {str(tmp_path / "one" / "a.wav"): "turn now", str(tmp_path / "two" / "a.wav"): "stop"}
 
 
 def test_a_second_call_listens_again_only_where_a_system_failed(recordings, systems, tmp_path):

@@ -60,18 +60,6 @@ def test_one_disagreement_among_twenty_words_is_five_per_cent():
     assert vote([one[1:] for one in three]).disagreement == 1 / 19
 
 
-def test_confidences_decide_where_they_are_trusted():
-    transcripts, sure = [["pay"], ["bay"], ["bay"]], [[0.99], [0.2], [0.3]]
-    assert vote(transcripts, agree=1).words == ("bay",)
-    # pay: .5 x 1/3 + .5 x .99 = .66, bay: .5 x 2/3 + .5 x .3 = .48
-    assert vote(transcripts, agree=1, confidences=sure, trust=0.5).words == ("pay",)
-    # pay: .8 x 1/3 + .2 x .99 = .46, bay: .8 x 2/3 + .2 x .3 = .59
-    assert vote(transcripts, agree=1, confidences=sure, trust=0.2).words == ("bay",)
-    # saying nothing has a confidence of its own: .5 x 1/2 + .5 x .7 against .5 x 1/2 + .5 x .6
-    assert vote([["pay"], []], agree=1, confidences=[[0.6], []], trust=0.5).words == ()
-    assert vote([["pay"], []], agree=1, confidences=[[0.8], []], trust=0.5).words == ("pay",)
-
-
 def test_silence_agrees_with_silence_and_with_nothing_else():
     assert (vote([[], [], []]).words, vote([[], [], []]).disagreement) == ((), 0.0)
     assert (vote([["oh"], [], []]).words, vote([["oh"], [], []]).disagreement) == ((), 0.0)

@@ -6,6 +6,7 @@ Token-level ROVER and the filter by disagreement are those of arXiv 2605.23463.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,18 +45,21 @@ class Agreement:
 
 
 def pool(files: Iterable[tuple[Path, Path]]) -> Iterator[Utterance | Rejected]:
-    """Whole files as utterances named by their relative paths.
+    """Whole files as utterances named by their relative paths; where two folders have the same one, by whole paths.
 
     Args:
         files: (path, relative path) pairs, of `stentor_asr.transcribe.places.found`.
     """
-    for path, relative in files:
+    named = list(files)
+    counts = Counter(relative.as_posix() for _, relative in named)
+    for path, relative in named:
+        name, place = relative.as_posix(), os.path.abspath(path)
         try:
             info = audio.info(path)
         except StentorError as error:
             yield Rejected(str(path), f"it cannot be read: {error.problems[0].message}")
         else:
-            yield Utterance(relative.as_posix(), os.path.abspath(path), info.duration, info.sample_rate,
+            yield Utterance(name if counts[name] == 1 else place, place, info.duration, info.sample_rate,
                             frames=info.frames, channels=info.channels)  # fmt: skip
 
 

@@ -45,46 +45,27 @@ def network(transcripts: Sequence[Sequence[str]]) -> list[Slot]:
     return slots
 
 
-def vote(
-    transcripts: Sequence[Sequence[str]],
-    *,
-    agree: int = 2,
-    confidences: Sequence[Sequence[float]] | None = None,
-    trust: float = 0.0,
-    nothing: float = 0.7,
-) -> Vote:
+def vote(transcripts: Sequence[Sequence[str]], *, agree: int = 2) -> Vote:
     """Vote at every position; a word is kept, or a position left out, where it wins and `agree` systems say so.
 
-    The winner is what has the highest (1 - trust) x share of the systems + trust x highest confidence; of a tie, what
-    the earlier system says.
+    The winner is what most systems say, a word or nothing; of a tie, what the earlier system says. Confidences have no
+    vote: those of different recognisers are not on one scale.
 
     Args:
         transcripts: words of each system.
         agree: how many systems have to say the same.
-        confidences: of each system's words, in [0, 1]; without them the count decides.
-        trust: how much confidences weigh, in [0, 1].
-        nothing: confidence of saying nothing.
     """
     slots = network(transcripts)
     words: list[str] = []
     disagreed = 0
     for slot in slots:
         said = [None if i is None else transcripts[system][i] for system, i in enumerate(slot)]
-        sure = [nothing if i is None or not confidences else confidences[system][i] for system, i in enumerate(slot)]
-        winner = _winner(said, sure, trust if confidences else 0.0)
+        winner = max(dict.fromkeys(said), key=said.count)
         if said.count(winner) < agree:
             disagreed += 1
         elif winner is not None:
             words.append(winner)
     return Vote(tuple(words), len(slots), disagreed)
-
-
-def _winner(said: Sequence[str | None], sure: Sequence[float], trust: float) -> str | None:
-    scores: dict[str | None, float] = {}
-    for word in said:
-        highest = max(confidence for other, confidence in zip(said, sure, strict=True) if other == word)
-        scores.setdefault(word, (1 - trust) * said.count(word) / len(said) + trust * highest)
-    return max(scores, key=lambda word: scores[word])
 
 
 def _placed(
