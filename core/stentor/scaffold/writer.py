@@ -18,7 +18,9 @@ KINDS = (
     "backbone",
     "corpus",
     "decoder",
+    "drafter",
     "encoder",
+    "itn",
     "metric",
     "normaliser",
     "reward",
@@ -29,7 +31,7 @@ KINDS = (
 )
 """The kinds for which there is a template."""
 
-_WITHOUT_RECIPE = ("decoder", "reward", "vad", "voice")
+_WITHOUT_RECIPE = ("decoder", "drafter", "itn", "reward", "vad", "voice")
 """Kinds that no shipped task has a role for."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -90,6 +92,8 @@ def _fill(folder: Path, name: str, kind: str) -> None:
 
 
 def _names(name: str, kind: str) -> dict[str, Any]:
+    from stentor.testing import contract_for
+
     package = f"stentor_{name.replace('-', '_')}"
     words = name.split("-")
     return {
@@ -99,7 +103,7 @@ def _names(name: str, kind: str) -> dict[str, Any]:
         "distribution": f"stentor-{name}",
         "package": package,
         "class_name": "".join(word.capitalize() for word in words),
-        "contract": f"{kind.capitalize()}Contract",
+        "contract": contract_for(kind).__name__,
         "version": ".".join(__version__.split(".")[:2]),
     }
 
