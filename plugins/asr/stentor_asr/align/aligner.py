@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from stentor.data import audio
 from stentor.interfaces.corpus import Rejected
 from stentor_asr.align.words import fit
+from stentor_asr.decoders.words import mean_confidence
 from stentor_asr.transcribe.pipeline import Transcript
 from stentor_asr.transcribe.recogniser import Segment, Word
 
@@ -73,8 +73,7 @@ def told(item: Item, lines: Sequence[tuple[str, Sequence[Word]]]) -> Transcript:
     for text, words in lines:
         own = tuple(next(spread) for _ in words)
         if own:
-            logs = [math.log(max(word.confidence or 0.0, 1e-12)) for word in own if word.confidence is not None]
-            sure = math.exp(math.fsum(logs) / len(logs)) if logs else None
+            sure = mean_confidence([word.confidence for word in own if word.confidence is not None])
             segments.append(Segment(own[0].start, own[-1].end, " ".join(text.split()), sure, own))
     return Transcript(item.audio, item.seconds, segments)
 

@@ -47,8 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     done = len(found) - len(bad) - len(work)
     if work:
         bad += _align(arguments, work)
-    if bad:
-        quarantine.write(arguments.output / "quarantine.jsonl", bad)
+    left_out = arguments.output / "quarantine.jsonl"
+    if bad or left_out.exists():  # of an earlier call, and no longer true
+        quarantine.write(left_out, bad)
     _tell(arguments.output, len(found) - len(bad) - done, done, bad)
     return 1 if found and len(bad) == len(found) else 0
 

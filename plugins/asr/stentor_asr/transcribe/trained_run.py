@@ -59,7 +59,8 @@ class TrainedRun(Recogniser):
         self._task = task.to(self.device)
         self.sample_rate = self._task.sample_rate
         self.abilities = abilities(self._task)
-        return {"name": recipe.name or self.folder.name, "source": f"run {self.folder}"}
+        changed = {"changes": " ".join(self.changes)} if self.changes else {}
+        return {"name": recipe.name or self.folder.name, "source": f"run {self.folder}", **changed}
 
     @property
     def task(self) -> Any:
