@@ -229,6 +229,8 @@ def tables(folder: Path, words: Sequence[str]) -> str:
     base = json.loads((folder / "base.json").read_text())
     for name in SETS:
         lines += ["", f"## WER on {name} after retraining", "", *_retrained_rows(summaries["random"], base, name)]
+    large = "target-large"
+    lines += ["", f"## WER on {large} by condition", "", *_condition_rows(folder, summaries["random"], large)]
     return "\n".join([*lines, "", "## Pairs", "", *_pair_rows(summaries), ""])
 
 
@@ -276,6 +278,25 @@ def _retrained_rows(summary: Summary, base: Mapping[str, Any], name: str) -> lis
         by, value = score.utterances, f"{score.interval.value:.2f}{bounds(score.interval.low, score.interval.high)}"
         apart = f"{by.difference:+.2f}{bounds(by.low, by.high)} | {chance(score.adjusted)}" if by else "- | -"
         rows.append(f"| {group.label.removeprefix('name=')} | {len(group.runs)} | {value} | {apart} |")
+    return rows
+
+
+def _condition_rows(folder: Path, summary: Summary, name: str) -> list[str]:
+    """WER by condition, words of all seeds together."""
+    conditions = {row.id: str(row.custom["condition"]) for row in manifest.load(SETS[name])}
+    kinds = sorted(set(conditions.values()), key=list(conditions.values()).count, reverse=True)
+    first = json.loads((folder / f"base-scores/evaluation/{name}.json").read_text())
+    runs = {"no retraining": [first]}
+    runs |= {
+        g.label.removeprefix("name="): [r.results[name] for r in g.runs if name in r.results] for g in summary.groups
+    }
+    rows = [f"| arm | {' | '.join(kinds)} |", "| --- " * (1 + len(kinds)) + "|"]
+    for arm, results in runs.items():
+        counts = {kind: np.zeros(2) for kind in kinds}
+        for row in [row for result in results for row in result["utterances"]]:
+            counts[conditions[row["id"]]] += row["counts"]["wer"]
+        if results:
+            rows.append(f"| {arm} | {' | '.join(f'{100 * errors / words:.1f}' for errors, words in counts.values())} |")
     return rows
 
 
