@@ -296,9 +296,9 @@ class Heard:
         from stentor.evaluate.decoding import batch_of, read
         from stentor.train.run import load
 
-        _, loaded = load(folder)
-        self.task: Any = loaded
-        self.drafter, self.backbone = self.task.drafter, self.task.model.backbone
+        self.task: Any = load(folder)[1]
+        self.drafter: Any = self.task.drafter
+        self.backbone: Any = self.task.model.backbone
         self.prompts, self.lengths = list[Tensor](), list[Tensor]()
         with torch.inference_mode():
             for utterance in [one for path in paths for one in manifest.load(path)][:count]:
