@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -113,7 +114,8 @@ def pipeline() -> Contestant:
                  feature_extractor=WhisperFeatureExtractor(), batch_size=GROUP, device="cpu")  # fmt: skip
 
     def transcribe(clips: list[np.ndarray]) -> list[str]:
-        return [one["text"] for one in work([{"raw": clip, "sampling_rate": RATE} for clip in clips])]
+        found = work([{"raw": clip, "sampling_rate": RATE} for clip in clips])
+        return [re.sub(r"<\|[^|]*\|>", "", one["text"]) for one in found]
 
     return transcribe
 
