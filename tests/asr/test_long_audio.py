@@ -122,6 +122,14 @@ def test_stretches_that_lie_close_together_can_share_a_window() -> None:
     assert told == [str(number) for number in range(1000, 1040)]
 
 
+def test_no_window_is_longer_than_may_be_whatever_the_end() -> None:
+    """A stretch that was cut, joined with one that just fills the window, in a file that ends inside a frame."""
+    for words in range(28, 40):
+        samples = spoken(list(range(1000, 1000 + words)), {words - 4: 550})[: 60 - RATE]
+        windows = list(cut_speech([samples], RATE, 8.0, Level(), 1.0))
+        assert len(windows) > 1 and all(len(window.samples) <= 8.0 * RATE for window in windows)
+
+
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=8), join=st.sampled_from([0.0, 0.8]))
 def test_windows_do_not_depend_on_blocks(sizes: list[int], join: float) -> None:

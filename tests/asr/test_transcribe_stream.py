@@ -118,6 +118,12 @@ def test_wav_from_a_pipe(code: int, bits: int, channels: int, tolerance: float) 
     np.testing.assert_allclose(piped(wav(samples, code, bits, channels)), samples, atol=tolerance)
 
 
+def test_what_follows_the_data_of_a_wav_is_no_audio() -> None:
+    samples = said()[RATE : RATE + 4567]
+    data = wav(samples, size=2 * len(samples)) + b"LIST" + struct.pack("<I", 4000) + bytes(range(250)) * 16
+    np.testing.assert_allclose(piped(data), samples, atol=1e-4)
+
+
 def test_raw_samples_and_other_rates() -> None:
     samples = said()[RATE : RATE + 4001]
     np.testing.assert_allclose(piped(pcm(samples)), samples, atol=1e-4)
@@ -135,6 +141,8 @@ def test_raw_samples_and_other_rates() -> None:
         (b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\xff", "damaged"),
         (wav(np.zeros(9, np.float32), code=7, bits=8), "format 7 with 8 bits"),
         (wav(np.zeros(9, np.float32), rate=1), "1 Hz"),
+        (b"fLaC\0\0\0\x22", "brings FLAC; WAV or raw PCM"),
+        (b"OggS\0\2", "brings Ogg"),
     ],
 )
 def test_what_is_no_wav_is_told_in_one_sentence(data: bytes, message: str) -> None:

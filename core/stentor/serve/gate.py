@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -106,7 +107,8 @@ class _Answer:
 
     def log(self, scope: Any) -> None:
         seconds = time.monotonic() - self._begun
-        log.info("%s %s %s %d %.3f s", self.identity, scope["method"], scope["path"], self.status, seconds)
+        path = quote(scope["path"])  # a line of the log is a request, whatever its path holds
+        log.info("%s %s %s %d %.3f s", self.identity, scope["method"], path, self.status, seconds)
 
 
 def failure(cause: Exception, identity: str) -> Refusal:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stentor.errors import Problem, StentorError
@@ -59,6 +60,11 @@ class ServeSettings:
             Problem("must be more than 0.", f"--{name.replace('_', '-')}", getattr(self, name))
             for name in ("max_upload_mb", "max_seconds", "idle_seconds", "batch_seconds")
             if not getattr(self, name) > 0
+        ]
+        problems += [
+            Problem("must be a finite number.", f"--{field.name.replace('_', '-')}", value)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), float) and not math.isfinite(value)
         ]
         if self.port > 65535:
             problems.append(Problem("there are ports up to 65535.", "--port", self.port))

@@ -49,7 +49,7 @@ class Pieces:
         """
         ids = [i + 1 for i in self.tokenizer.encode(phrase)]
         if not ids or any(self.spelled[i] in (b"", _LOST) for i in ids):
-            raise StentorError("the model's tokens cannot spell this phrase.", path="hotwords", value=phrase)
+            raise StentorError(f"the model's tokens cannot spell '{phrase}'.", path="hotwords", value=phrase)
         return b"".join(self.spelled[i] for i in ids).strip()
 
     def check_words(self) -> None:

@@ -73,7 +73,7 @@ def _verbose(transcript: Transcript, asked: Asked) -> dict[str, Any]:
 
 
 def _segment(number: int, segment: Segment) -> dict[str, Any]:
-    """What is not known of a segment is null: no recogniser here tells how likely there is no speech."""
+    """All that clients' types declare; where it is not known how likely a text is, or that nobody spoke, it is 0."""
     text = segment.text.encode()
     return {
         "id": number,
@@ -83,7 +83,7 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "text": segment.text,
         "tokens": [],
         "temperature": 0.0,
-        "avg_logprob": None if segment.confidence is None else round(math.log(segment.confidence), 4),
+        "avg_logprob": round(math.log(segment.confidence or 1.0), 4),
         "compression_ratio": round(len(text) / len(zlib.compress(text)), 4),
-        "no_speech_prob": None,
+        "no_speech_prob": 0.0,
     }

@@ -95,7 +95,10 @@ class Transcription(Capability):
     ) -> Transcript:
         """One file through the pipeline; a stream goes window by window, so that its text comes as soon as it can."""
         batch = 1 if asked.stream else self._settings.batch
-        (transcript,) = transcribe([path], shared, batch, request=asked.request, told=told)
+        try:
+            (transcript,) = transcribe([path], shared, batch, request=asked.request, told=told)
+        except StentorError as error:  # of what was asked, e.g. a hotword that cannot be spelled
+            raise Refusal.of(error, param=error.path if error.path in form.FIELDS else "") from error
         if transcript.failure is not None:
             raise Refusal(transcript.failure, path="file", code="invalid_audio")
         return transcript

@@ -60,7 +60,7 @@ def read(fields: Iterable[tuple[str, str]], model: str) -> Asked:
     if "model" in given and _one(given, "model") != model:
         raise unknown_model(_one(given, "model"), [model])
     form = _choice(given, "response_format", FORMATS, "json")
-    wanted = frozenset(given.get("timestamp_granularities", {}).get("", ()))
+    wanted = frozenset(_listed(given, "timestamp_granularities"))
     for granularity in sorted(wanted - set(GRANULARITIES)):
         raise Refusal(f"there are no timestamps for '{granularity}'.", path="timestamp_granularities",
                       value=granularity, options=GRANULARITIES)  # fmt: skip
@@ -97,13 +97,22 @@ def _grouped(fields: Iterable[tuple[str, str]]) -> _Given:
                           code="unknown_parameter")  # fmt: skip
         given.setdefault(field, {}).setdefault(key, []).append(value)
     for field, values in given.items():
-        if field not in _LISTS and (len(values) > 1 or len(next(iter(values.values()))) > 1):
+        if field in _LISTS:
+            continue
+        if set(values) != {""}:
+            raise Refusal("takes one value, and nothing in brackets.", path=field)
+        if len(values[""]) > 1:
             raise Refusal("is given more than once.", path=field)
     return given
 
 
 def _one(given: _Given, field: str) -> str:
     return given.get(field, {}).get("", [""])[0]
+
+
+def _listed(given: _Given, field: str) -> list[str]:
+    """The values of ``field[]``, or of ``field[0]``, ``field[1]`` and so on."""
+    return [value for values in given.get(field, {}).values() for value in values]
 
 
 def _choice(given: _Given, field: str, options: tuple[str, ...], default: str) -> str:
@@ -128,7 +137,7 @@ def _number(given: _Given, field: str, low: float, high: float) -> float | None:
 def _hotwords(given: _Given) -> Mapping[str, float]:
     """Phrases and their boosts: ``hotwords[phrase]=boost``, ``hotwords[]=phrase``, a JSON object, or
     ``phrase, phrase:boost``; and OpenAI's ``keywords[]``."""
-    found = {word: BOOST for word in given.get("keywords", {}).get("", []) if word.strip()}
+    found = {word: BOOST for word in _listed(given, "keywords") if word.strip()}
     for key, values in given.get("hotwords", {}).items():
         for value in values:
             found |= {key: _number_of(value)} if key else _phrases(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from typing import get_type_hints
 
 import numpy as np
@@ -38,12 +39,10 @@ class SharedRecogniser(Recogniser):
         waited = self._batcher.submit(self, windows, request)
         if self._abandoned:  # it may have become so between the two
             self._batcher.forget(self)
-        found = []
-        for future in waited:
-            if future.cancelled():
-                raise Abandoned
-            found.append(future.result())
-        return found
+        try:
+            return [future.result() for future in waited]
+        except CancelledError:
+            raise Abandoned from None
 
     def refuse(self, request: Request) -> None:
         self._recogniser.refuse(request)

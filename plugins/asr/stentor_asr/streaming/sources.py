@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import struct
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ _BLOCK = 0.02  # s
 _TYPES = {(1, 16): "<i2", (1, 32): "<i4", (3, 32): "<f4"}
 _EXTENSIBLE = 0xFFFE
 _LARGEST_CHUNK = 1 << 20
+_UNTOLD = 0x7FFF0000
+"""A writer that does not know how long its WAV will be claims at least so many bytes, or none."""
+_OTHERS = {b"fLaC": "FLAC", b"OggS": "Ogg", b"RF64": "RF64", b"RIFX": "RIFX", b"FORM": "AIFF", b"caff": "CAF"}
 _CHANNELS, _RATES = (1, 64), (2_000, 768_000)
 
 
@@ -30,15 +34,19 @@ def pipe(stream: BinaryIO, sample_rate: int, raw_rate: int = 16_000) -> Iterator
         raw_rate: of raw PCM (Hz).
 
     Raises:
-        StentorError: for a WAV file in a form that cannot be read from a pipe.
+        StentorError: for a file in a form that cannot be read from a pipe.
     """
-    head = _exactly(stream, 4)
-    rate, channels, kind = (raw_rate, 1, "<i2") if head != b"RIFF" else _wav_header(stream)
+    head, left = _exactly(stream, 4), math.inf
+    if head in _OTHERS:
+        raise StentorError(f"the pipe brings {_OTHERS[head]}; WAV or raw PCM is read from one.", path="-")
+    rate, channels, kind = raw_rate, 1, "<i2"
+    if head == b"RIFF":
+        head, (rate, channels, kind, left) = b"", _wav_header(stream)
     resampler = Resampler(rate, sample_rate)
-    size = np.dtype(kind).itemsize * channels
-    held = b"" if head == b"RIFF" else head
+    size, held = np.dtype(kind).itemsize * channels, head
     block = max(1, round(_BLOCK * rate)) * size
-    while data := _some(stream, block):
+    while data := _some(stream, int(min(block, left))):
+        left -= len(data)
         held += data
         whole = len(held) // size * size
         yield resampler.push(_mono(held[:whole], kind, channels))
@@ -69,8 +77,12 @@ def microphone(sample_rate: int) -> Iterator[NDArray[np.float32]]:
         raise StentorError(f"the microphone cannot be opened: {cause}.") from cause
 
 
-def _wav_header(stream: BinaryIO) -> tuple[int, int, str]:
-    """Sample rate (Hz), channels and sample type of a WAV file whose ``RIFF`` is read; ends where its data begin."""
+def _wav_header(stream: BinaryIO) -> tuple[int, int, str, float]:
+    """Sample rate (Hz), channels, sample type and bytes of data of a WAV file whose ``RIFF`` is read.
+
+    It ends where the data begin; other chunks may follow them. A file that was made in a pipe does not know how long
+    it is: then there are infinitely many bytes.
+    """
     if _exactly(stream, 8)[4:] != b"WAVE":
         raise StentorError("the pipe brings a RIFF file that is no WAV file.", path="-")
     form: tuple[int, int, str] | None = None
@@ -79,7 +91,7 @@ def _wav_header(stream: BinaryIO) -> tuple[int, int, str]:
         if name == b"data":
             if form is None:
                 break
-            return form
+            return *form, (size if 0 < size < _UNTOLD else math.inf)
         if size > _LARGEST_CHUNK:
             break
         content = _exactly(stream, size + size % 2)

@@ -80,6 +80,45 @@ class _Job:
         return transcript
 
 
+@dataclass
+class _Pending:
+    """Windows that are to be heard, with what `transcribe` was told of how to hear them."""
+
+    recogniser: Recogniser
+    batch: int
+    request: Request
+    advance: Callable[[float], None]
+    told: Callable[[Transcript, Segment], None]
+    windows: list[tuple[_Job, Window]] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        """Whether there are enough to find windows of like length among them; alone, a window waits for no like."""
+        return len(self.windows) >= (self.batch * _BATCHES if self.batch > 1 else 1)
+
+    def add(self, job: _Job, window: Window) -> None:
+        """Take a window of `job`; a silent one is dealt with, unless a seam with another one needs it."""
+        if is_silent(window.samples, self.recogniser.sample_rate) and not (window.goes_on or window.overlap):
+            self.advance(len(window.samples) / self.recogniser.sample_rate)
+            return
+        job.waiting += 1
+        self.windows.append((job, window))
+
+    def hear(self) -> None:
+        """Recognise in batches of windows of like length, and take the results in the windows' own order."""
+        found: dict[int, Heard] = {}
+        by_length = sorted(range(len(self.windows)), key=lambda index: len(self.windows[index][1].samples))
+        for first in range(0, len(by_length), self.batch):
+            places = by_length[first : first + self.batch]
+            samples = [self.windows[place][1].samples for place in places]
+            found |= zip(places, self.recogniser.recognise(samples, self.request), strict=True)
+            self.advance(sum(map(len, samples)) / self.recogniser.sample_rate)
+        for place, (job, window) in enumerate(self.windows):
+            for segment in job.add(window, found[place]):
+                self.told(job.transcript, segment)
+        self.windows.clear()
+
+
 def transcribe(
     paths: Iterable[Path],
     recogniser: Recogniser,
@@ -109,21 +148,16 @@ def transcribe(
     if vad is not None:
         check_rates(recogniser, vad)
     jobs: deque[_Job] = deque()
-    pending: list[tuple[_Job, Window]] = []
+    pending = _Pending(recogniser, batch, request, advance, told)
     for path in paths:
         jobs.append(_Job(Transcript(path)))
         for window in _windows(jobs[-1], recogniser, vad):
-            seam = window.goes_on or window.overlap
-            if is_silent(window.samples, recogniser.sample_rate) and not seam:
-                advance(len(window.samples) / recogniser.sample_rate)
-                continue
-            jobs[-1].waiting += 1
-            pending.append((jobs[-1], window))
-            if len(pending) == (batch * _BATCHES if batch > 1 else 1):  # alone, a window waits for no like
-                _hear(pending, recogniser, batch, advance, request, told)
+            pending.add(jobs[-1], window)
+            if pending.full:
+                pending.hear()
                 yield from _finished(jobs)
         yield from _finished(jobs)
-    _hear(pending, recogniser, batch, advance, request, told)
+    pending.hear()
     yield from _finished(jobs)
 
 
@@ -179,28 +213,6 @@ def _blocks(transcript: Transcript, rate: int, seconds: float) -> Iterator[np.nd
             return
         transcript.duration += len(block) / rate
         yield block
-
-
-def _hear(
-    pending: list[tuple[_Job, Window]],
-    recogniser: Recogniser,
-    batch: int,
-    advance: Callable[[float], None],
-    request: Request,
-    told: Callable[[Transcript, Segment], None],
-) -> None:
-    """Recognise in batches of windows of like length, and take the results in the windows' own order."""
-    found: dict[int, Heard] = {}
-    by_length = sorted(range(len(pending)), key=lambda index: len(pending[index][1].samples))
-    for first in range(0, len(by_length), batch):
-        places = by_length[first : first + batch]
-        samples = [pending[place][1].samples for place in places]
-        found |= zip(places, recogniser.recognise(samples, request), strict=True)
-        advance(sum(map(len, samples)) / recogniser.sample_rate)
-    for place, (job, window) in enumerate(pending):
-        for segment in job.add(window, found[place]):
-            told(job.transcript, segment)
-    pending.clear()
 
 
 def _finished(jobs: deque[_Job]) -> Iterator[Transcript]:

@@ -76,7 +76,8 @@ def cut_speech(
     overlap = min(OVERLAP, longest / 4)
     endpointer = Endpointer(vad.frame_seconds, EndpointSettings(longest=longest - overlap))
     state, cutter = vad.initial_state(1), _Cutter(vad.frame_samples, sample_rate, round(overlap * sample_rate))
-    joiner = _Joiner(int((longest - overlap) / vad.frame_seconds), int(join / vad.frame_seconds))
+    most = int((longest - overlap) / vad.frame_seconds) - 1  # the end of a file adds a part of a frame
+    joiner = _Joiner(most, int(join / vad.frame_seconds))
     for block in blocks:
         cutter.hold(block)
         probabilities, state = vad.step(block[None], state)
