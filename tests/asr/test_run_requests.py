@@ -12,6 +12,7 @@ from stentor import cli, train
 from stentor.config import compose
 from stentor.errors import StentorError
 from stentor.evaluate import subjects
+from stentor.interfaces.decoder import SearchDecoder
 from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor.sequence.tokenizers import Characters
 from stentor_asr.ctc import CTCTask
@@ -72,6 +73,22 @@ def recogniser(monkeypatch, tmp_path, request):
     run = TrainedRun(tmp_path, device="cpu")
     run.load_pretrained()
     return run
+
+
+class Narrow(SearchDecoder):
+    capabilities = frozenset({"beam"})
+
+    def hypotheses(self, log_probs, lengths, *, best=1, hotwords=None, beam=None):
+        self.refuse(hotwords, beam)
+        return CTCGreedy().hypotheses(log_probs, lengths)
+
+
+@pytest.mark.parametrize("recogniser", [Narrow], indirect=True)
+def test_a_decoder_that_takes_no_hotwords_is_not_swapped_for_one_without_its_model(recogniser):
+    assert recogniser.abilities == {"beam", "words"}
+    with pytest.raises(StentorError, match="cannot do: hotwords; it offers beam, words"):
+        recogniser.recognise([painted(recogniser._task, ["a"])], Request(hotwords={"a": 1.0}))
+    assert recogniser.recognise([painted(recogniser._task, ["a"])], Request(beam=2))[0].segments[0].text == "a"
 
 
 DOUBTFUL = ["d", ".", {"a": 0.5, "o": 0.45}, ".", {"b": 0.5, "g": 0.45}]

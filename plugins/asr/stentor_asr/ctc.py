@@ -18,6 +18,7 @@ from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.train.assembly import build_role, build_text, class_of_role
 from stentor_asr.align.words import fit
 from stentor_asr.alignment import ctc_path
+from stentor_asr.decoder import CTCGreedy
 from stentor_asr.decoders.beam import CTCBeam
 from stentor_asr.decoders.pieces import Pieces
 from stentor_asr.decoders.words import mean_confidence, spoken
@@ -108,14 +109,16 @@ class CTCTask(Task):
 
     @property
     def abilities(self) -> frozenset[str]:
-        """What a `Request` may ask of `recognise`."""
-        return frozenset({"words", "beam", "hotwords"})
+        """What a `Request` may ask of `recognise`: words, and what its decoder can (``ctc-beam``, for a greedy one)."""
+        can = CTCBeam.capabilities if isinstance(self.decoder, CTCGreedy) else self.decoder.capabilities
+        return can & {"beam", "hotwords"} | {"words"}
 
     @torch.inference_mode()
     def recognise(self, batch: Mapping[str, Any], request: Request) -> list[Segment]:
         """What is said in each row, with confidences, and words if they are asked for; times from the row's beginning.
 
-        A decoder that takes no beams or no hotwords leaves a request for them to ``ctc-beam``.
+        The greedy decoder leaves a request for a beam or hotwords to ``ctc-beam``; any other one may hold a language
+        model, which that would not have.
         """
         seconds = (batch["audio_lengths"] / self.sample_rate).tolist()
         return self.read(*self.posteriors(batch), seconds, request)
@@ -128,8 +131,7 @@ class CTCTask(Task):
         return [self._segment(row[0], end, request) for row, end in zip(found, seconds, strict=True)]
 
     def _decoder_for(self, request: Request) -> SearchDecoder:
-        asked = request.asked & {"beam", "hotwords"}
-        if asked <= self.decoder.capabilities:
+        if not isinstance(self.decoder, CTCGreedy) or not request.asked & {"beam", "hotwords"}:
             return self.decoder
         if self._searching is None:
             self._searching = CTCBeam()
