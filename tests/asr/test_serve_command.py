@@ -1,10 +1,11 @@
-"""`stentor serve` as a process: it says where it is, transcribes, and stops when told without dropping anybody."""
+"""`stentor serve` as a process, which stops when told without dropping anybody, and with the embedded Whisper."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import openai
@@ -13,6 +14,8 @@ import soundfile
 import tiny_whisper
 
 from stentor.plugins import registry
+from stentor.serve.server import opened, running
+from stentor.serve.settings import Model, ServeSettings
 from stentor_asr.transcribe.choice import choose
 from stentor_asr.transcribe.pipeline import transcribe
 
@@ -31,12 +34,15 @@ def serving(*words, folder, **environment):
     try:
         line = process.stdout.readline()
         assert line.startswith("Serving "), (line, process.stderr.read() if process.poll() is not None else "")
-        address = line.rpartition(" at ")[2].strip()
-        plain = openai.DefaultHttpxClient(trust_env=False)
-        yield process, openai.OpenAI(base_url=address, api_key="sesame", max_retries=0, http_client=plain)
+        yield process, client(line.rpartition(" at ")[2].strip())
     finally:
         process.kill()
         process.communicate()
+
+
+def client(address):
+    plain = openai.DefaultHttpxClient(trust_env=False)
+    return openai.OpenAI(base_url=address, api_key="sesame", max_retries=0, http_client=plain)
 
 
 @pytest.mark.slow
@@ -47,15 +53,16 @@ def test_a_server_that_is_stopped_finishes_what_it_has(tmp_path):
     take = tmp_path / "take.wav"
     soundfile.write(take, tiny_whisper.noise(40), 16000)
     words = ["--model", str(weights), "--name", "tiny", "--batch", "1"]
-    with serving(*words, folder=folder, STENTOR_API_KEY="sesame") as (process, client):
-        assert [one.id for one in client.models.list().data] == ["tiny"]
+    with serving(*words, folder=folder, STENTOR_API_KEY="sesame") as (process, asked):
+        assert [one.id for one in asked.models.list().data] == ["tiny"]
         found = []
         asking = threading.Thread(
-            target=lambda: found.append(client.audio.transcriptions.create(file=take, model="tiny").text)
+            target=lambda: found.append(asked.audio.transcriptions.create(file=take, model="tiny").text)
         )
         asking.start()
-        while not client.get("../health", cast_to=object)["capabilities"]["transcription"]["batches"]:
+        while not asked.get("../health", cast_to=object)["capabilities"]["transcription"]["batches"]:
             assert asking.is_alive()
+            time.sleep(0.02)
         assert asking.is_alive() and list(folder.iterdir())
         process.send_signal(signal.SIGTERM)
         asking.join(60)
@@ -76,11 +83,13 @@ def test_a_person_asks_the_embedded_whisper(tmp_path):
     samples = voice.speak("Please open the window and close the door.")
     take = tmp_path / "take.flac"
     soundfile.write(take, samples, voice.sample_rate)
-    with serving(folder=tmp_path) as (_, client):
-        (model,) = client.models.list().data
-        text = client.audio.transcriptions.create(file=take, model=model.id).text
+    settings = ServeSettings(port=0)
+    with running(opened(Model(), settings), settings) as address:
+        asked = client(f"{address}/v1")
+        (model,) = asked.models.list().data
+        text = asked.audio.transcriptions.create(file=take, model=model.id).text
         assert "open the window" in text.lower()
-        events = list(client.audio.transcriptions.create(file=take, model=model.id, stream=True))
+        events = list(asked.audio.transcriptions.create(file=take, model=model.id, stream=True))
         assert events[-1].text == text
-        vtt = client.audio.transcriptions.create(file=take, model=model.id, response_format="vtt")
+        vtt = asked.audio.transcriptions.create(file=take, model=model.id, response_format="vtt")
         assert vtt.startswith("WEBVTT\n\n00:00:0")

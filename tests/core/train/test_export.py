@@ -63,10 +63,14 @@ def test_the_card_tells_what_is_known(run, train, tmp_path):
               "rtf": 0.1, "rtf_wall": 0.1, "peak_memory_mb": 9, "failed": 0, "recipe": "toy"}  # fmt: skip
     (run / "evaluation").mkdir(exist_ok=True)
     (run / "evaluation" / "home.json").write_text(json.dumps(result))
+    less = {**result, "set": "road", "metrics": {"cer": result["metrics"]["wer"]}}
+    (run / "evaluation" / "road.json").write_text(json.dumps(less))
     card = (export(run, tmp_path / "given", licence="cc-by-4.0") / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: stentor\nlicense: cc-by-4.0\n")
     for words in (f"train: `{train}`", "24 utterances", "1 speakers",
-                  "| home | 24 | synthetic | 12.50 [10.00, 15.00] % |", "seed 7",
+                  "| set | utterances | synthetic | WER | CER | text normaliser |",
+                  "| home | 24 | synthetic | 12.50 [10.00, 15.00] % | - | plain |",
+                  "| road | 24 | synthetic | - | 12.50 [10.00, 15.00] % | plain |", "seed 7",
                   "step 8", "torch " + torch.__version__):  # fmt: skip
         assert words in card, words
 
