@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -50,6 +51,9 @@ class Gate:
         scope["app"] = self  # Starlette's router raises what it refuses where there is an app, else it answers itself
         try:
             await self._pass(scope, headers, body, answer)
+        except asyncio.CancelledError:  # the server stops, and has waited for this request as long as it may
+            stopping = Refusal("the server is stopping.", status=503, code="stopping", retry_after=1)
+            await self._refuse(scope, stopping, headers, body, answer)
         except ClientDisconnect:
             answer.status = answer.status or _GONE
         except StentorError as error:

@@ -155,6 +155,24 @@ def test_stopping_waits_for_what_is_in_work(kettle):
     assert stopped.is_set() and found[0][::2] == (200, {"size": 3}) and kettle.closed == 1
 
 
+def test_stopping_does_not_wait_for_ever(kettle, caplog):
+    kettle.ready.clear()
+    found = []
+
+    def asked(address):
+        found.append(ask(address, "/v1/boil", b"123"))
+        kettle.ready.set()
+
+    with running({"kettle": kettle}, settings(grace_seconds=1)) as address:
+        asking = threading.Thread(target=asked, args=(address,))
+        asking.start()
+        assert kettle.entered.wait(10)
+    asking.join(20)
+    status, headers, content = found[0]
+    assert (status, content["error"]["code"], headers["retry-after"]) == (503, "stopping", "1")
+    assert "Traceback" not in caplog.text and kettle.closed == 1
+
+
 def test_what_cannot_be_served_is_told(kettle):
     with (
         pytest.raises(StentorError, match="two capabilities mount '/v1/boil'"),
