@@ -307,8 +307,9 @@ def _pair_rows(summaries: Mapping[str, Summary]) -> list[str]:
         cells = []
         for name in SETS:
             score = group.scores.get((name, "wer"))
-            by = score.utterances if score else None
-            cells.append(f"{by.difference:+.2f}{bounds(by.low, by.high)}, p {chance(by.p)}" if by else "-")
+            by, seeds = (score.utterances, score.seeds) if score else (None, None)
+            told = f"{by.difference:+.2f}{bounds(by.low, by.high)}, p {chance(by.p)}" if by else "-"
+            cells.append(told + (f"; seeds{bounds(seeds.low, seeds.high)}" if seeds else ""))
         rows.append(f"| {arm} | {other} | {' | '.join(cells)} |")
     return rows
 
