@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from stentor.interfaces.backbone import Backbone
@@ -14,13 +14,17 @@ from stentor.model.branches import Branch
 from stentor.model.cache import CacheShape, KeyValueCache
 from stentor.model.cached_attention import CachedAttention
 from stentor.model.fused import FusedDecoder, fused_layer
-from stentor.model.fused_copy import marks, switches
 from stentor.model.products import product
-from stentor.model.tail import DecoderTail
 
 
 class BranchSteps(Protocol):
-    """The caches of all branches, which hold the same positions, and one pass through the branches after another."""
+    """The caches of all branches, which hold the same positions, and one pass through the branches after another.
+
+    Attributes:
+        ids: int64 [N], the ids that have logits; None: all.
+    """
+
+    ids: Tensor | None
 
     @property
     def lengths(self) -> Tensor:
@@ -42,7 +46,7 @@ class BranchSteps(Protocol):
         """End the pass: the positions are held from now on."""
 
     def project(self, hidden: Tensor) -> Tensor:
-        """Logits [..., V]."""
+        """Logits [..., N] of `ids`."""
 
     def truncate(self, lengths: Sequence[int]) -> None:
         """Hold no more than ``lengths[b]`` positions of row b."""
@@ -54,8 +58,10 @@ class BranchSteps(Protocol):
 class PlainSteps:
     """Each branch runs its own layer on its own cache."""
 
-    def __init__(self, backbone: Backbone, branches: Sequence[Branch], batch: int, capacity: int) -> None:
-        self.backbone, self.branches = backbone, branches
+    def __init__(
+        self, backbone: Backbone, branches: Sequence[Branch], ids: Tensor | None, batch: int, capacity: int
+    ) -> None:
+        self.backbone, self.branches, self.ids = backbone, branches, ids
         self.caches = [branch.tail.new_cache(batch, capacity) for branch in branches]
         self._mask: Tensor | None = None
 
@@ -85,7 +91,8 @@ class PlainSteps:
         """Nothing to do: each branch has counted what it holds."""
 
     def project(self, hidden: Tensor) -> Tensor:
-        return self.backbone.project(hidden)
+        logits = self.backbone.project(hidden)
+        return logits if self.ids is None else logits[..., self.ids]
 
     def truncate(self, lengths: Sequence[int]) -> None:
         for cache in self.caches:
@@ -102,11 +109,13 @@ class FusedBranches:
     Args:
         backbone: whose head is used.
         branches: with layers that `FusedDecoder` knows.
+        ids: int64 [N], the rows of the head that are used; None: all.
     """
 
-    def __init__(self, backbone: Any, branches: Sequence[Branch]) -> None:
+    def __init__(self, backbone: Any, branches: Sequence[Branch], ids: Tensor | None) -> None:
         tails: list[Any] = [branch.tail for branch in branches]
-        self.decoder = FusedDecoder(tails[0].decoder, backbone.projection)
+        self.ids = ids
+        self.decoder = FusedDecoder(tails[0].decoder, backbone.projection if ids is None else backbone.projection[ids])
         self.layers = [fused_layer(tail.decoder.layers[0]) for tail in tails]
         self.norms = [tail.decoder.norm.weight.detach().clone() for tail in tails]
         self.kv_heads, self.head_dim = self.decoder.kv_heads, self.decoder.head_dim
@@ -122,7 +131,7 @@ class FusedSteps:
     """Few calls per branch: positions, mask and cache are shared by all of them."""
 
     def __init__(self, backbone: Any, fused: FusedBranches, batch: int, capacity: int) -> None:
-        self.fused, self.table = fused, backbone.decoder.embed_tokens.weight
+        self.fused, self.ids, self.table = fused, fused.ids, backbone.decoder.embed_tokens.weight
         shape = CacheShape(len(fused.layers), fused.kv_heads, fused.head_dim)
         self.cache = KeyValueCache(shape, batch, capacity, dtype=self.table.dtype, device=self.table.device)
 
@@ -159,42 +168,3 @@ class FusedSteps:
 
     def select(self, rows: Tensor) -> None:
         self.cache.select(rows)
-
-
-class FusedBranchCopy:
-    """Keeps the fused copy of branches in step with their weights."""
-
-    def __init__(self) -> None:
-        self._fused: FusedBranches | None = None
-        self._weights: list[Tensor] = []
-        self._modules: list[nn.Module] = []
-        self._marks: list[Any] = []
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(FusedBranchCopy())  # a copy or a pickle of the branches makes its own
-
-    def steps(self, backbone: Any, branches: Sequence[Branch], batch: int, capacity: int) -> BranchSteps:
-        """Fused steps where the branches' layers are known and nothing hooks into them, else plain ones."""
-        fused = self._current(backbone, branches)
-        if fused is None:
-            return PlainSteps(backbone, branches, batch, capacity)
-        return FusedSteps(backbone, fused, batch, capacity)
-
-    def _current(self, backbone: Any, branches: Sequence[Branch]) -> FusedBranches | None:
-        if self._fused is None or self._state(backbone) != self._marks:
-            self._make(backbone, branches)
-        return None if torch.is_autocast_enabled(backbone.projection.device.type) else self._fused
-
-    def _make(self, backbone: Any, branches: Sequence[Branch]) -> None:
-        tails: list[nn.Module] = [branch.tail for branch in branches]
-        known = all(isinstance(tail, DecoderTail) and switches(tail) is not None for tail in tails)
-        self._fused = FusedBranches(backbone, branches) if known else None
-        if known:
-            self._weights = [parameter for branch in branches for parameter in branch.parameters()]
-            self._modules = [module for tail in tails for module in tail.modules()]
-            self._marks = self._state(backbone)
-
-    def _state(self, backbone: Any) -> list[Any]:
-        """Changes whenever weights are written or hooks come or go."""
-        hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in self._modules]
-        return [*marks([*self._weights, backbone.projection]), *hooks]

@@ -139,7 +139,9 @@ class SpeechLMTask(Task):
         return {"text": dict(self.text.state())}
 
     def initialised(self, missing: Collection[str]) -> None:
-        if self.drafter is not None and any(name.startswith("drafter.") for name in missing):
+        if self.drafter is None:
+            return
+        if any(f"drafter.{name}" in missing for name, _ in self.drafter.named_parameters()):
             self.drafter.load_pretrained()
 
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:

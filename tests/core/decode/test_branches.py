@@ -126,6 +126,7 @@ class Watched(Branches):
             drafted = propose(most)
             for row, told in enumerate(self.texts):
                 for measured, expected in zip(self.logits, uncached(self, torch.tensor(told), drafted[row])):  # noqa: B905
+                    expected = expected if draft.steps.ids is None else expected[draft.steps.ids]
                     self.worst = max(self.worst, float((measured[row] - expected).abs().max()))
             return drafted
 
@@ -183,6 +184,82 @@ def test_after_every_rejection_all_caches_hold_what_was_accepted(architecture, d
         assert watched.rounds >= 6 and watched.rejections >= 3
     finally:
         del backbone.new_cache
+
+
+def narrowed(source, vocabulary, counts):
+    """A copy of `source` that drafts at most `vocabulary` ids, counted so."""
+    branches = Branches(source.backbone, depth=source.length, vocabulary=vocabulary).eval()
+    branches.load_state_dict({**source.state_dict(), "counts": counts})
+    return branches
+
+
+def proposals(branches, prompts, settings):
+    """What is generated with `branches`, and all ids that they drafted."""
+    drafted, start = set(), branches.start
+
+    def watched(prefilled):
+        draft = start(prefilled)
+        propose = draft.propose
+
+        def told(most):
+            found = propose(most)
+            drafted.update(found.flatten().tolist())
+            return found
+
+        draft.propose = told
+        return draft
+
+    branches.start = watched
+    try:
+        return generate(branches.backbone, prompts, settings, drafter=branches), drafted
+    finally:
+        del branches.start
+
+
+@pytest.mark.parametrize("architecture", ["llama", "olmo2"])
+def test_a_draft_vocabulary_changes_no_token_and_drafts_stay_within_it(architecture):
+    """olmo2 has no fused form."""
+    backbone, source = trained(5)
+    if architecture == "olmo2":
+        backbone = small(architecture)
+        source = Branches(backbone).eval()
+    prompts = [torch.tensor(text(start, 2)) for start in range(4)] + [torch.tensor([20, 21, 5])]
+    counts = torch.zeros(SIZE, dtype=torch.int64)
+    counts[torch.tensor([3, 4, 5, 6, 16])] = torch.tensor([9, 8, 7, 6, 1])
+    settings = GenerationSettings(max_new_tokens=20, stop_ids=(16,))
+    plain = generate(backbone, prompts, settings)
+    for most, allowed in ((3, {3, 4, 5}), (100, {3, 4, 5, 6, 16})):
+        branches = narrowed(source, most, counts)
+        for rows, expected in ((prompts, plain.tokens), (prompts[:1], plain.tokens[:1])):
+            made, drafted = proposals(branches, rows, settings)
+            assert made.tokens == expected and drafted and drafted <= allowed
+
+
+def test_without_counts_or_with_0_the_whole_vocabulary_is_drafted():
+    backbone, source = trained(5)
+    assert source.vocabulary == 0 and source.counts is None and "counts" not in source.state_dict()
+    prompts, settings = [torch.tensor(text(start, 2)) for start in range(4)], GenerationSettings(max_new_tokens=20)
+    whole, drafted = proposals(source, prompts, settings)
+    assert drafted == set(range(CYCLE))
+    uncounted = narrowed(source, 3, torch.zeros(SIZE, dtype=torch.int64))
+    assert generate(backbone, prompts, settings, drafter=uncounted).statistics == whole.statistics
+    with torch.no_grad():
+        uncounted.counts[:CYCLE] += 1  # in place: the fused copy has to notice
+    uncounted.vocabulary = SIZE
+    assert generate(backbone, prompts, settings, drafter=uncounted).statistics == whole.statistics
+    with torch.no_grad():
+        uncounted.counts[3:] = 0
+    assert proposals(uncounted, prompts, settings)[1] == {0, 1, 2}
+
+
+def test_targets_are_counted_while_training_alone():
+    branches = Branches(small(), depth=2, vocabulary=4)
+    packed = pack([[spans.text([1, 2], weight=0), spans.text([3, 4, 3])], [spans.text([6], weight=0), spans.text([7])]])
+    _loss(branches.eval(), packed)
+    assert not branches.counts.any()
+    for _ in range(2):
+        _loss(branches.train(), packed)
+    assert {i: n for i, n in enumerate(branches.counts.tolist()) if n} == {3: 4, 4: 2, 7: 2}
 
 
 def test_a_doubtful_draft_is_short_and_the_text_the_same():
@@ -260,7 +337,7 @@ def test_a_backbone_without_a_tail_is_told_in_a_sentence():
 
 def test_impossible_settings_are_all_named():
     with pytest.raises(StentorError) as caught:
-        Branches(small(), depth=0, decay=0.0, confidence=2.0)
+        Branches(small(), depth=0, decay=0.0, confidence=2.0, vocabulary=-1)
     assert {problem.path for problem in caught.value.problems} == {
-        "drafter.depth", "drafter.decay", "drafter.confidence"
+        "drafter.depth", "drafter.decay", "drafter.confidence", "drafter.vocabulary"
     }  # fmt: skip

@@ -12,7 +12,8 @@ from stentor.config import ranges
 from stentor.decode.drafters.patience import Patience
 from stentor.interfaces.backbone import Backbone
 from stentor.interfaces.drafter import Drafter, DraftLoss, Prefilled
-from stentor.model.branch_steps import BranchSteps, FusedBranchCopy
+from stentor.model.branch_copy import DraftedBy, FusedBranchCopy
+from stentor.model.branch_steps import BranchSteps
 from stentor.model.branches import Branch, branch_losses, loss_weights
 from stentor.sequence.packing import Packed
 
@@ -27,21 +28,36 @@ class Branches(Drafter):
         depth: number of branches: most tokens drafted at a time.
         decay: each branch's loss weighs this much of the one before it; the weights sum to 1.
         confidence: stop drafting when the draft's probability, by the branches' own account, falls below this.
+        vocabulary: draft only the ids that were training targets most often, this many at most (FR-Spec, Zhao et al.
+            2025, arXiv 2502.14856): a branch then reads these rows of the head alone. Ids are counted while the task is
+            trained. 0, or nothing counted: the whole vocabulary.
     """
 
-    def __init__(self, backbone: Backbone, *, depth: int = 5, decay: float = 0.9, confidence: float = 0.0) -> None:
+    counts: Tensor | None
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        depth: int = 5,
+        decay: float = 0.9,
+        confidence: float = 0.0,
+        vocabulary: int = 0,
+    ) -> None:
         super().__init__()
         ranges.refuse(
             {
                 "depth": (depth, ranges.least(depth, 1)),
                 "decay": (decay, ranges.above_zero(decay)),
                 "confidence": (confidence, ranges.share(confidence)),
+                "vocabulary": (vocabulary, ranges.least(vocabulary, 0)),
             },
             "drafter.",
         )
         self._backbone = (backbone,)  # in a tuple, so that it is no submodule
         self.branches = nn.ModuleList(Branch(backbone) for _ in range(depth))
-        self.length, self.confidence = depth, confidence
+        self.length, self.confidence, self.vocabulary = depth, confidence, vocabulary
+        self.register_buffer("counts", _no_counts(backbone) if vocabulary else None)
         self.weights = loss_weights(depth, decay)
         self._fused = FusedBranchCopy()
 
@@ -57,17 +73,28 @@ class Branches(Drafter):
         return {}
 
     def training_loss(self, packed: Packed, inputs: Tensor, hidden: Tensor) -> DraftLoss:
+        if self.counts is not None and self.training:
+            said = packed.targets[packed.targets >= 0]
+            self.counts += said.bincount(minlength=len(self.counts))
         losses = branch_losses(self._parts(), self.backbone.project, packed, inputs, hidden)
         value = torch.stack(losses) @ torch.tensor(self.weights, device=hidden.device)
         return DraftLoss(value, {f"branch_{i}": float(loss.detach()) for i, loss in enumerate(losses, 1)})
 
     def start(self, prefilled: Prefilled) -> BranchDraft:
         batch = len(prefilled.lengths)
-        steps = self._fused.steps(self.backbone, self._parts(), batch, prefilled.capacity)
+        parts = DraftedBy(self.backbone, self._parts(), self.counts, self.vocabulary)
+        steps = self._fused.steps(parts, batch, prefilled.capacity)
         return BranchDraft(self, steps, prefilled)
 
     def _parts(self) -> list[Branch]:
         return list(self.branches)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def _no_counts(backbone: Backbone) -> Tensor:
+    """int64 [V], zeros."""
+    size = backbone.project(backbone.embed(torch.zeros(1, dtype=torch.int64))).shape[-1]
+    return torch.zeros(size, dtype=torch.int64)
 
 
 class BranchDraft:
@@ -101,7 +128,7 @@ class BranchDraft:
             self.complete = False
             return torch.empty(batch, 0, dtype=torch.int64, device=self.hidden.device)
         tokens = functional.pad(self.tokens, (0, 0, 0, depth - 1))
-        patience = Patience(batch, self.ends, self.drafter.confidence)
+        patience = Patience(batch, self.ends, self.drafter.confidence, self.steps.ids)
         even, drafted, hidden = min(self.counts) == width, list[Tensor](), self.hidden
         rows = torch.arange(batch, device=hidden.device)
         counts = torch.tensor(self.counts, device=hidden.device)

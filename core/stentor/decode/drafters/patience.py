@@ -16,10 +16,11 @@ class Patience:
         ends: ids that end a row.
         confidence: a row is given up once the probability of its draft, by the drafter's own account, falls below
             this; 0 never gives up.
+        ids: int64 [V], what the drafter's logits are for; None: the whole vocabulary.
     """
 
-    def __init__(self, batch: int, ends: Collection[int], confidence: float) -> None:
-        self.ends = ends
+    def __init__(self, batch: int, ends: Collection[int], confidence: float, ids: Tensor | None = None) -> None:
+        self.ends, self.ids = ends, ids
         self.least = math.log(confidence) if confidence else -math.inf
         self.open = [True] * batch
         self.sure = [0.0] * batch
@@ -32,6 +33,8 @@ class Patience:
             best, chosen = logits.max(-1)
             gained = (best - logits.logsumexp(-1)).tolist()
             self.sure = [sure + gain for sure, gain in zip(self.sure, gained, strict=True)]
+        if self.ids is not None:
+            chosen = self.ids[chosen]
         if self.ends or self.least > -math.inf:
             rows = zip(self.open, chosen.tolist(), self.sure, strict=True)
             self.open = [was and token not in self.ends and sure >= self.least for was, token, sure in rows]
