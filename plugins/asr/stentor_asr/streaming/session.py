@@ -11,7 +11,7 @@ from stentor.interfaces.vad import VAD, VADState
 from stentor.vad.endpoint import Endpoint, Endpointer, EndpointSettings
 from stentor_asr.streaming.events import Event, Final, Partial
 from stentor_asr.streaming.listener import Hearing, Listener
-from stentor_asr.transcribe.pipeline import moved
+from stentor_asr.transcribe.pipeline import check_rates, moved
 
 
 @dataclass
@@ -65,9 +65,7 @@ class StreamingRecogniser:
 
     def __init__(self, listener: Listener, vad: VAD, rules: EndpointSettings | None = None) -> None:
         rules = rules or EndpointSettings(longest=listener.longest)
-        if vad.sample_rate != listener.sample_rate:
-            raise StentorError(f"the voice activity detector hears at {vad.sample_rate} Hz, the recogniser at "
-                               f"{listener.sample_rate} Hz.", path="vad")  # fmt: skip
+        check_rates(listener.sample_rate, vad)
         if rules.longest > listener.longest:
             raise StentorError(f"the recogniser takes utterances of at most {listener.longest:g} s.",
                                path="longest", value=rules.longest)  # fmt: skip

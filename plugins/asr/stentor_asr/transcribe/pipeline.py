@@ -146,7 +146,7 @@ def transcribe(
     """
     recogniser.refuse(request)
     if vad is not None:
-        check_rates(recogniser, vad)
+        check_rates(recogniser.sample_rate, vad)
     jobs: deque[_Job] = deque()
     pending = _Pending(recogniser, batch, request, advance, told)
     for path in paths:
@@ -180,11 +180,11 @@ def moved(segment: Segment, seconds: float) -> Segment:
     return replace(segment, start=segment.start + seconds, end=segment.end + seconds, words=words)
 
 
-def check_rates(recogniser: Recogniser, vad: VAD) -> None:
-    """Refuse a detector that hears at another sample rate than the recogniser."""
-    if vad.sample_rate != recogniser.sample_rate:
+def check_rates(sample_rate: int, vad: VAD) -> None:
+    """Refuse a detector that hears at another sample rate than a recogniser, `sample_rate` (Hz)."""
+    if vad.sample_rate != sample_rate:
         raise StentorError(f"the voice activity detector hears at {vad.sample_rate} Hz, the recogniser at "
-                           f"{recogniser.sample_rate} Hz.", path="vad")  # fmt: skip
+                           f"{sample_rate} Hz.", path="vad")  # fmt: skip
 
 
 def _windows(job: _Job, recogniser: Recogniser, vad: VAD | None) -> Iterator[Window]:
