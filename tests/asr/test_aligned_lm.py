@@ -142,6 +142,8 @@ def test_a_sibling_understands_the_alignment_and_a_stranger_does_not(runs, tmp_p
     for name in ("sibling", "stranger"):
         words = ["evaluate", str(runs / "run"), "--output", str(tmp_path / name)]
         assert main([*words, "--swap", f"model.backbone.*={runs / name}"]) == 0
+        told = json.loads((tmp_path / name / "evaluation" / "seen.json").read_text())
+        assert told["swaps"] == {"model.backbone.*": str(runs / name)}
     assert main(["evaluate", str(runs / "run"), "--output", str(tmp_path / "own")]) == 0
     assert errors(tmp_path / "sibling") <= errors(tmp_path / "own") + 15
     assert errors(tmp_path / "stranger") >= 80
@@ -154,6 +156,10 @@ def test_what_cannot_be_swapped_is_told(runs, tmp_path, capsys):
         load(runs / "run", swaps={"encoder.*": runs / "lm"})
     assert main(["evaluate", str(runs / "run"), "--swap", "model.backbone.*"]) == 2
     assert "GLOB=RUN" in capsys.readouterr().err
+    deeper = ["train", str(runs / "lm.yaml"), "backbone.layers=3", "train.steps=1", "--run", str(tmp_path / "deeper")]
+    assert main(deeper) == 0
+    with pytest.raises(StentorError, match=r"has a tensor 'model\.backbone\..*no place"):
+        load(runs / "run", swaps={"model.backbone.*": tmp_path / "deeper"})
     text = manifest.load(runs / "text.jsonl")
     manifest.save(tmp_path / "t.jsonl", [Utterance("x", "", 1.0, 0, text="xyz"), *text[:2]])
     words = [f"data.train={tmp_path / 't.jsonl'}", "train.steps=1", "--run", str(tmp_path / "other")]

@@ -85,8 +85,11 @@ def analyse(
     dim = len(found.mean)
     free = settings.free or max(1, dim // 4)
     keep = settings.keep or tuple(sorted({max(1, round(dim * part)) for part in _PARTS}))
-    if max(*keep, free + 1, 1) > dim:
+    if max(keep) > dim:
         raise StentorError(f"the outputs have {dim} directions only.", path="--keep", value=list(keep))
+    if free >= dim:
+        told = f"the outputs have {dim} directions only, and one at least must be free."
+        raise StentorError(told, path="--free", value=free)
     part = _speaker_part(heard, min(_WIDTH, dim - free), settings.seed)
     metric = next(iter(build_metrics(scoring.metrics or task.metrics, scoring.normaliser).items()))
     probe = _Probe(task, adapter, found, metric, scoring)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stentor.cli.pairs import pairs
 from stentor.errors import StentorError
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     folders = [word for word in arguments.words if "=" not in word]
     if bool(arguments.recogniser) == bool(folders) or len(folders) > 1:
         raise StentorError("name one run folder, or a recogniser with --recogniser NAME.")
-    pairs = [word for word in arguments.words if "=" in word]
-    changes = [word for word in pairs if word.lstrip("+").startswith("evaluate.")]
-    decoders = _decoders(folders[0], pairs) if folders else []
-    given = dict(word.split("=", 1) for word in pairs if word not in changes and word not in decoders)
+    assigned = [word for word in arguments.words if "=" in word]
+    changes = [word for word in assigned if word.lstrip("+").startswith("evaluate.")]
+    decoders = _decoders(folders[0], assigned) if folders else []
+    given = dict(word.split("=", 1) for word in assigned if word not in changes and word not in decoders)
     if arguments.recogniser:
         subject, settings = _recogniser(arguments, changes)
     else:
@@ -47,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     return _evaluate(subject, settings, given, wanted, fresh=arguments.fresh)
 
 
-def _decoders(folder: str, pairs: list[str]) -> list[str]:
+def _decoders(folder: str, assigned: list[str]) -> list[str]:
     """The words that change a decoder of the run, and are no sets."""
     from stentor.config import Recipe
 
     settings = Path(folder) / "config.yaml"
     roles = Recipe.from_file(settings).decoders if settings.is_file() else []
-    return [word for word in pairs if re.split(r"[.=]", word.lstrip("+"), maxsplit=1)[0] in roles]
+    return [word for word in assigned if re.split(r"[.=]", word.lstrip("+"), maxsplit=1)[0] in roles]
 
 
 def _run(
@@ -61,10 +62,7 @@ def _run(
 ) -> tuple[Subject, EvaluateSettings]:
     from stentor.evaluate.subjects import of_run
 
-    wrong = next((one for one in arguments.swap if "=" not in one), None)
-    if wrong is not None:
-        raise StentorError("a swap is written GLOB=RUN.", path="--swap", value=wrong)
-    swaps = dict(one.split("=", 1) for one in arguments.swap)
+    swaps = pairs(arguments.swap, "GLOB=RUN", "--swap")
     return of_run(Path(folder), arguments.output, changes, swaps, decoders)
 
 

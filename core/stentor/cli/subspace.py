@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stentor.cli.counts import at_least_one
+from stentor.cli.pairs import pairs
 from stentor.errors import StentorError
 
 if TYPE_CHECKING:
@@ -42,12 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
     from stentor.train import load
 
     settings = _settings(arguments)
-    recipe, task = load(arguments.run, swaps=_pairs(arguments.swap, "--swap"))
+    swaps = pairs(arguments.swap, "GLOB=RUN", "--swap")
+    recipe, task = load(arguments.run, swaps=swaps)
     wanted = [name.strip() for name in arguments.sets.split(",") if name.strip()]
-    named = choose_sets(recipe.settings("evaluate"), _pairs(arguments.pairs, "SET=MANIFEST"), wanted)
+    named = choose_sets(recipe.settings("evaluate"), pairs(arguments.pairs, "SET=MANIFEST", "SET=MANIFEST"), wanted)
     found = analyse(recipe, task, _drawn(recipe, arguments.fit), _rows(named), settings)
     folder = arguments.output or arguments.run / "analysis"
-    result = {"run": str(arguments.run), "recipe": recipe.name, **found}
+    result = {"run": str(arguments.run), "recipe": recipe.name, **({"swaps": swaps} if swaps else {}), **found}
     _write(folder / "subspace.json", result)
     print("\n".join(subspace_report.summary(result)))
     print(f"Result: {folder / 'subspace.json'}, {subspace_report.write(result, folder / 'subspace.html')}")
@@ -65,13 +67,6 @@ def _settings(arguments: argparse.Namespace) -> Any:
     if wrong or any(k < 1 for k in keep):
         raise StentorError("it must not be negative.", path=(wrong or ["--keep"])[0])
     return SubspaceSettings(arguments.adapter, keep, arguments.free, arguments.random, arguments.strength)
-
-
-def _pairs(words: list[str], path: str) -> dict[str, str]:
-    wrong = next((word for word in words if "=" not in word), None)
-    if wrong is not None:
-        raise StentorError("it is written NAME=PLACE.", path=path, value=wrong)
-    return dict(word.split("=", 1) for word in words)
 
 
 def _drawn(recipe: Recipe, most: int) -> list[Utterance]:

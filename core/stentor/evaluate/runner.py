@@ -41,6 +41,7 @@ class Subject:
         metrics: metrics to use where the settings name none.
         identity: plain data that decides its outputs beside its weights.
         provenance: of pretrained weights, for a model that has no run folder to tell it.
+        swaps: glob over tensor names -> the run that these tensors were taken from, where they were exchanged.
     """
 
     predictor: Predictor
@@ -49,6 +50,7 @@ class Subject:
     metrics: tuple[str, ...] = ("wer", "cer")
     identity: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
+    swaps: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSettings, *, fresh: bool = False) -> Result:
@@ -85,6 +87,7 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
         **({"statistics": statistics} if statistics else {}),
         "machine": machine.describe(device),
         **({"provenance": dict(subject.provenance)} if subject.provenance else {}),
+        **({"swaps": dict(subject.swaps)} if subject.swaps else {}),
     }
     found = {utterance.id: utterance for utterance in utterances}
     _align(subject.predictor, shown(rows, next(iter(metrics)), settings.aligned), found, device)

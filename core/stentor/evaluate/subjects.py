@@ -45,7 +45,8 @@ def of_run(
     settings = settings_of(recipe.config["evaluate"], changes)
     identity = {key: value for key, value in recipe.config.items() if key not in ("data", "train", "evaluate", "seed")}
     identity |= {f"{role} files": files for role in recipe.decoders if (files := _digests(recipe.config[role]))}
-    return Subject(task, output or folder, recipe.name or folder.name, task.metrics, identity), settings
+    name = recipe.name or folder.name
+    return Subject(task, output or folder, name, task.metrics, identity, swaps=swaps or {}), settings
 
 
 def _digests(section: Mapping[str, Any]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from stentor.sequence.packing import pack
 from stentor.sequence.spans import Span
 from stentor.sequence.vocabulary import Vocabulary
 from stentor.tasks.ragged import Ragged
-from stentor.train.assembly import build_role
+from stentor.train.assembly import build_role, build_text
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -73,8 +73,7 @@ class TextLMTask(Task):
         state: Mapping[str, Any] | None = None,
         **configured: Any,
     ) -> TextLMTask:
-        text: TextTokenizer = build_role(cls, sections, "text")
-        text.load_state(state["text"]) if state is not None else text.train(texts or ())
+        text: TextTokenizer = build_text(cls, sections, texts, state)
         return cls(build_role(cls, sections, "backbone", instruction.vocabulary(text.size).size), text, **configured)
 
     @property

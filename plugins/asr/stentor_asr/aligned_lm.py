@@ -20,7 +20,7 @@ from stentor.sequence import instruction, spans
 from stentor.sequence.packing import pack
 from stentor.sequence.vocabulary import Vocabulary
 from stentor.tasks.text_lm import customs, respond
-from stentor.train.assembly import build_role, class_of_role
+from stentor.train.assembly import build_role, build_text, class_of_role
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -76,8 +76,7 @@ class AlignedLMTask(Task):
         state: Mapping[str, Any] | None = None,
         **configured: Any,
     ) -> AlignedLMTask:
-        text: TextTokenizer = build_role(cls, sections, "text")
-        text.load_state(state["text"]) if state is not None else text.train(texts or ())
+        text: TextTokenizer = build_text(cls, sections, texts, state)
         encoder: Encoder = build_role(cls, sections, "encoder")
         backbone: Backbone = build_role(cls, sections, "backbone", _vocabulary(text).size)
         adapter: Adapter = build_role(cls, sections, "adapter", encoder.dim, backbone.dim)

@@ -201,6 +201,9 @@ def test_rows_of_one_voice_skip_the_speaker_test(tmp_path):
         result = analyse(recipe, Spelling().tuned(), rows, {"same": rows}, SubspaceSettings(keep=(3,)))
         with pytest.raises(StentorError, match="24 directions only"):
             analyse(recipe, Spelling().tuned(), rows, {"same": rows}, SubspaceSettings(keep=(25,)))
+        with pytest.raises(StentorError, match="one at least must be free") as caught:
+            analyse(recipe, Spelling().tuned(), rows, {"same": rows}, SubspaceSettings(keep=(3,), free=24))
+        assert caught.value.path == "--free"
     finally:
         table.restore(saved)
     assert "two or more speakers" in result["sets"]["same"]["free"]["skipped"]
