@@ -78,8 +78,9 @@ def exchange(task: Task, pattern: str, other: Parent) -> None:
     """Put the weights of `other` in the place of all tensors of a trained `task` that match the glob `pattern`.
 
     Raises:
-        StentorError: when none matches, one of them is not in the other run or has another shape there, or the runs
-            have different tokenizers, so that the exchanged part would mean other tokens by the same ids.
+        StentorError: when none matches, one of them is not in the other run or has another shape there, the other run
+            has further ones that match (more layers, LoRA), or the runs have different tokenizers, so that what is
+            exchanged would mean other tokens by the same ids.
     """
     names = [name for name in weights.tensors(task) if fnmatchcase(name, pattern)]
     if not names:
@@ -91,6 +92,10 @@ def exchange(task: Task, pattern: str, other: Parent) -> None:
         if name not in other.tensors or other.tensors[name].shape != own[name].shape:
             told = f"the run '{other.folder}' has no tensor '{name}' of shape {tuple(own[name].shape)}."
             raise StentorError(told, path="--swap", value=pattern)
+    homeless = next((name for name in other.tensors if name not in own and fnmatchcase(name, pattern)), None)
+    if homeless:
+        told = f"the run '{other.folder}' has a tensor '{homeless}', for which there is no place here."
+        raise StentorError(told, path="--swap", value=pattern)
     with torch.no_grad():
         for name in names:
             own[name].copy_(other.tensors[name])
