@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import itertools
 import json
 import math
 import random
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +132,31 @@ def test_kenlm_reads_the_file_and_gives_the_same_probabilities(tmp_path):
     theirs, ours = kenlm.Model(str(tmp_path / "lm.arpa")), NGram(arpa.read(tmp_path / "lm.arpa"))
     for row in [*chain(20, seed=1), ["w0", "strange", "w1"], []]:
         assert log_probability(ours, row) / math.log(10) == pytest.approx(theirs.score(" ".join(row)), abs=1e-4)
+
+
+# What KenLM's ``build_binary`` makes of unigrams <unk> <s> </s> a b and bigrams "<s> a" and "a b".
+BINARY = zlib.decompress(base64.b85decode(
+    "c-qU&O)OBz$yLZGDJihh*U!#KO-##7%}LQq&d=3P&QD2INXswEO)OC;OD!tS%+FIW<zhg9274f}pAks>2Lg}?BUFY7OdhaD7Gp(`LjaI?L7n1W%eGRm"
+    "TEXn>%a_E(*_jz|1FoF!A8U&rWP{8y*V39)`=|RA3#PIIAV)GV96K~?=FEL(&-m<z@EPoZ?0v?@#`aJ?7;t=I%4peWEPVFNnSG5#Z$H#l*R%rJdyx&a"
+    "Db35aW3VX(VtpWy$dJSU0Dh51Nd"
+))  # fmt: skip
+
+
+def test_the_words_of_a_binary_model_of_kenlm_are_read(tmp_path):
+    (tmp_path / "lm.bin").write_bytes(BINARY)
+    assert models.words(tmp_path / "lm.bin") == ["a", "b"]
+
+
+def test_a_binary_model_is_asked_through_kenlm(tmp_path):
+    pytest.importorskip("kenlm")
+    (tmp_path / "lm.bin").write_bytes(BINARY)
+    model = models.load(tmp_path / "lm.bin")
+    for sentence, due in {
+        "a b": -0.1 - 0.4 - 0.8,
+        "b a": (-0.3 - 0.7) - 0.5 + (-0.2 - 0.8),
+        "x": -0.3 - 2 - 0.8,
+    }.items():
+        assert log_probability(model, sentence.split()) / math.log(10) == pytest.approx(due, abs=1e-4)
 
 
 def test_the_table_finds_what_is_there_and_nothing_else():
