@@ -4,8 +4,9 @@ import gzip
 import json
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.plugins import registry
 from stentor_asr.ctc import CTCTask
-from stentor_asr.mining import bags, mine, pool, shards
+from stentor_asr.mining import bags, hearing, labels, mine, pool, shards
 from stentor_asr.mining.field import FieldCommands
 from stentor_asr.speech_lm import SpeechLMTask
 
@@ -45,7 +46,8 @@ def task_of(cls, sections):
 @pytest.fixture
 def task(monkeypatch):
     built = task_of(CTCTask, CTC)
-    monkeypatch.setattr(train, "load", lambda folder, **_: (None, built))
+    recipe = SimpleNamespace(settings=lambda section: SimpleNamespace(normaliser="basic"))
+    monkeypatch.setattr(train, "load", lambda folder, **_: (recipe, built))
     shards._task.cache_clear()
     yield built
     shards._task.cache_clear()
@@ -110,6 +112,47 @@ def test_planted_transcripts_cannot_be_seen(task, tmp_path, monkeypatch):
     assert files and not any(SECRET.encode() in file.read_bytes() for file in files)
     row = Utterance("a", "/a.wav", 1.0, RATE, text=SECRET, speaker=SECRET, language=SECRET, custom={"t": SECRET})
     assert SECRET not in repr(pool.stripped(row)) + repr(pool.stripped(row).utterance())
+
+
+def test_no_sidecar_tag_or_name_of_a_file_reaches_the_ranker(task, tmp_path, monkeypatch):
+    """A corpus that spells its transcripts in folders, file names, tags and text files gives the plain one's result."""
+    seen, entropy = [], registry().get("ranker", "entropy").load()
+
+    def spy(self, bags):
+        seen.extend(map(pickle.dumps, bags))
+        return judge(self, bags)
+
+    judge = entropy.judge
+    monkeypatch.setattr(entropy, "judge", spy)
+    plain = manifest.load(corpus(tmp_path / "plain", "pool.jsonl", 8))
+    told = []
+    for row in plain:
+        path = tmp_path / SECRET / f"{row.id} {SECRET}.wav"
+        path.parent.mkdir(exist_ok=True)
+        samples, rate = soundfile.read(row.audio)
+        with soundfile.SoundFile(path, "w", rate, 1) as file:
+            file.title = file.comment = SECRET
+            file.write(samples)
+        for suffix in (".txt", ".lab", ".json"):
+            path.with_suffix(suffix).write_text(SECRET)
+        told.append(Utterance(row.id, str(path), row.duration, rate, frames=row.frames))
+    manifest.save(tmp_path / "told.jsonl", told)
+    results = [
+        mine.mine(job(path), tmp_path / f"out-{index}", settings())
+        for index, path in enumerate((tmp_path / "plain/pool.jsonl", tmp_path / "told.jsonl"))
+    ]
+    assert len(seen) == 16 and not any(SECRET.encode() in one for one in seen)
+    assert results[0].judged == results[1].judged and results[0].chosen == results[1].chosen
+
+
+def test_references_count_as_the_run_is_scored(task, tmp_path):
+    """Capitals and full stops of a labelled set are no errors, where the run's normaliser ignores them."""
+    rows = manifest.load(corpus(tmp_path, "labelled.jsonl", 10, text="x"))
+    found = hearing.heard(task, [pool.stripped(row) for row in rows], list)
+    written = {one.clip.id: f"{one.bag.hypothesis.upper()}." for one in found}
+    manifest.save(tmp_path / "written.jsonl", [replace(row, text=written[row.id]) for row in rows])
+    basic, none = (labels.read(tmp_path / "written.jsonl", task, list, name) for name in ("basic", "none"))
+    assert {one.errors for one in basic} == {0} and min(one.errors for one in none) > 0
 
 
 def test_selection_is_a_manifest_with_reasons_ranked_within_the_hours(task, tmp_path):
@@ -206,15 +249,30 @@ def test_ray_gets_every_shard_once(task, tmp_path, small_shards, monkeypatch):
     assert calls == ["head:6379"] and content(tmp_path / "ray") == content(tmp_path / "here")
 
 
+def test_no_cluster_at_the_address_is_told(task, tmp_path, monkeypatch):
+    def init(address, **_):
+        raise ConnectionError("nobody there")
+
+    fake = ModuleType("ray")
+    fake.init = init
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    path = corpus(tmp_path, "pool.jsonl", 2)
+    with pytest.raises(StentorError, match="no Ray cluster answers there: nobody there"):
+        mine.mine(job(path), tmp_path / "out", settings(), lambda given: shards.on_ray(given, "head:6379"))
+
+
 def test_a_labelling_teams_journey(task, tmp_path, capsys):
     path, labelled = corpus(tmp_path, "pool.jsonl", 14, text=SECRET), corpus(tmp_path / "l", "l.jsonl", 12, text="open")
+    (tmp_path / "l/audio/002.wav").write_bytes(b"not audio")
     (tmp_path / "audio/003.wav").write_bytes(b"not audio")
     soundfile.write(tmp_path / "audio/004.wav", np.zeros(round(1.0 * RATE)), RATE)
     words = ["mine", "run", str(path), "--hours", "0.001", "--device", "cpu", "-o", str(tmp_path / "out")]
     assert cli.main([*words, "--labelled", str(labelled), "--drawn", "0.4", "--top", "2"]) == 0
     told = capsys.readouterr()
     assert "of 13 utterances chosen, 0.001 h" in told.out and "1 (0.000 h) cannot be transcribed: left out" in told.out
-    assert "u003" in told.err
+    assert "1 of the pool could not be used, e.g. u003" in told.err
+    assert "1 of the labelled set could not be used, e.g. u002" in told.err
+    assert json.loads((tmp_path / "out" / mine.SUMMARY).read_text())["pool"]["unusable"] == 1
     reasons = [json.loads(line) for line in (tmp_path / "out/quarantine.jsonl").read_text().splitlines()]
     assert {row["where"]: row["reason"] for row in reasons}["u004"] == "cannot be transcribed: silence"
     page = (tmp_path / "out/report.html").read_text()

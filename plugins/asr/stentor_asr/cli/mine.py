@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--jobs", type=at_least_one, default=1, help="processes on this machine (default 1)")
     where.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster to share the pool out to (extra 'ray')")
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
-    parser.add_argument("--top", type=int, default=20, help="clips in the report (default 20)")
+    parser.add_argument("--top", type=at_least_one, default=20, help="clips in the report (default 20)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -77,6 +77,7 @@ def _tell(found: Mined, guard: bool) -> None:
     if garbage:
         lost = sum(one.seconds for one in garbage) / 3600
         print(f"{len(garbage)} ({lost:.3f} h) cannot be transcribed: {'left out' if guard else 'not left out'}")
-    if found.rejected:
-        print(f"{len(found.rejected)} could not be used, e.g. {found.rejected[0].where}: {found.rejected[0].reason}",
-              file=sys.stderr)  # fmt: skip
+    for name, bad in {"the pool": found.rejected, "the labelled set": found.unlearnt}.items():
+        if bad:
+            told = f"{len(bad)} of {name} could not be used, e.g. {bad[0].where}: {bad[0].reason}"
+            print(told, file=sys.stderr)

@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 _FEWEST = 10
 
 
-def read(path: Path, task: Task, report: pool.Report) -> list[Labelled]:
+def read(path: Path, task: Task, report: pool.Report, normaliser: str = "english") -> list[Labelled]:
     """Every utterance of a labelled manifest with its label; what cannot be read goes to `report`.
+
+    Args:
+        path: the manifest.
+        task: a recogniser in evaluation mode.
+        report: gets what cannot be read, with the reason.
+        normaliser: what counts as the same word.
 
     Raises:
         StentorError: when fewer than ten have a transcript and can be read.
@@ -34,7 +40,7 @@ def read(path: Path, task: Task, report: pool.Report) -> list[Labelled]:
     if len(rows) < _FEWEST:
         told = f"only {len(rows)} of its utterances have a transcript and can be read"
         raise StentorError(f"{told}; a ranker that learns needs {_FEWEST} at least, better 200.", path=str(path))
-    metric = registry().build("metric", "wer")
+    metric = registry().build("metric", "wer", normaliser=normaliser)
     counts = metric.counts([row.text or "" for row in rows], [heard[row.id].bag.hypothesis for row in rows])
     losses = _losses(task, rows)
     return [

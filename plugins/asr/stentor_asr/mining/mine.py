@@ -77,11 +77,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Mined:
-    """What came of it: the selection in order, every judged utterance, what could not be used, where it is written."""
+    """What came of it.
+
+    Attributes:
+        chosen: the selection in order.
+        judged: every utterance of the pool that could be listened to.
+        rejected: what of the pool could not be used.
+        unlearnt: what of the labelled set could not be used.
+        folder: where it is written.
+    """
 
     chosen: list[Choice]
     judged: list[Judged]
     rejected: list[Rejected]
+    unlearnt: list[Rejected]
     folder: Path
 
 
@@ -110,8 +119,9 @@ def mine(job: Job, folder: Path, settings: MineSettings, execute: Executor = on_
         raise StentorError(f"{told}; give one with --labelled, or take one that does not learn, e.g. entropy.",
                            path="--labelled")  # fmt: skip
     rejected: list[Rejected] = []
+    unlearnt: list[Rejected] = []
     clips = pool.read(job.pool, rejected.extend)
-    identity = _fitted(job, settings.device, rejected)
+    identity = _fitted(job, settings.device, unlearnt)
     planned = shards.plan(
         clips, identity, run=str(job.run), ranker=job.ranker, folder=folder / _SHARDS, device=settings.device
     )
@@ -125,24 +135,25 @@ def mine(job: Job, folder: Path, settings: MineSettings, execute: Executor = on_
         told = f"none of its clips could be listened to; the first reason: {rejected[0].reason}"
         raise StentorError(told, path=str(job.pool))
     chosen = choose(judged, settings.hours * 3600, guard=settings.guard, drawn=settings.drawn, seed=settings.seed)
-    mined = Mined(chosen, judged, rejected, folder)
+    mined = Mined(chosen, judged, rejected, unlearnt, folder)
     _write(mined, {clip.id: clip for clip in clips}, job.name)
     write_json(folder / SUMMARY, _summary(job, settings, mined))
     _tidy(folder / _SHARDS, planned)
     return mined
 
 
-def _fitted(job: Job, device: str, rejected: list[Rejected]) -> str:
+def _fitted(job: Job, device: str, unlearnt: list[Rejected]) -> str:
     """Fit the ranker if it learns; what decides its verdicts, as text."""
     from stentor import train
     from stentor.model.device import choose_device
     from stentor.train import weights
 
-    _, task = train.load(job.run)
+    recipe, task = train.load(job.run)
     identity = [__version__, weights.combined(weights.digests(task)), job.name, asdict(GUARD), _options(job.ranker)]
     if job.ranker.learns and job.labelled is not None:
-        identity.append(manifest.fingerprint(job.labelled))
-        job.ranker.fit(labels.read(job.labelled, task.to(choose_device(device)), rejected.extend))
+        normaliser = recipe.settings("evaluate").normaliser
+        identity += [manifest.fingerprint(job.labelled), normaliser]
+        job.ranker.fit(labels.read(job.labelled, task.to(choose_device(device)), unlearnt.extend, normaliser))
     return json.dumps(identity, sort_keys=True, default=str)
 
 
@@ -163,7 +174,7 @@ def _write(mined: Mined, clips: dict[str, Clip], name: str) -> None:
     rows = [_row(choice, place, clips[choice.judged.id], name) for place, choice in enumerate(mined.chosen, 1)]
     manifest.save(mined.folder / SELECTED, rows)
     garbage = [Rejected(one.id, f"cannot be transcribed: {', '.join(one.flags)}") for one in mined.judged if one.flags]
-    quarantine.write(mined.folder / "quarantine.jsonl", [*mined.rejected, *garbage])
+    quarantine.write(mined.folder / "quarantine.jsonl", [*mined.rejected, *mined.unlearnt, *garbage])
 
 
 def _row(choice: Choice, place: int, clip: Clip, name: str) -> Utterance:
@@ -191,7 +202,7 @@ def _summary(job: Job, settings: MineSettings, mined: Mined) -> dict[str, Any]:
     names = "\n".join(choice.judged.id for choice in mined.chosen)
     return {
         "run": str(job.run),
-        "pool": {"manifest": str(job.pool), **_size(mined.judged), "unreadable": len(mined.rejected)},
+        "pool": {"manifest": str(job.pool), **_size(mined.judged), "unusable": len(mined.rejected)},
         "labelled": str(job.labelled) if job.labelled else None,
         "ranker": job.name,
         "settings": asdict(settings),

@@ -11,6 +11,7 @@ from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.report import page
 from stentor.report.clips import Budget, clip
+from stentor_asr.mining.hearing import LONGEST
 from stentor_asr.mining.mine import REPORT, SELECTED, SUMMARY, Mined
 from stentor_asr.mining.selection import Judged
 
@@ -55,7 +56,8 @@ def _cards(summary: dict[str, Any]) -> list[dict[str, str]]:
          "note": f"{pool['utterances']} utterances; {share:.0%} of it selected"},
         {"title": "Cannot be transcribed", "value": f"{60 * garbage['hours']:.1f}", "unit": "min",
          "note": f"{garbage['utterances']} utterances of the pool"},
-        {"title": "Unreadable", "value": str(pool["unreadable"]), "unit": "clips", "note": "see quarantine.jsonl"},
+        {"title": "Unusable", "value": str(pool["unusable"]), "unit": "clips",
+         "note": f"unreadable, or longer than {LONGEST:g} s; see quarantine.jsonl"},
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stentor.data.atomic import replacing
+from stentor.errors import StentorError
 from stentor.extras import require
 from stentor.interfaces.corpus import Rejected
 from stentor_asr.mining import hearing
@@ -126,10 +127,14 @@ def on_ray(shards: Sequence[Shard], address: str) -> Iterator[Shard]:
     """Carry out shards on a Ray cluster; run, pool and results must lie under the same paths on all its machines.
 
     Raises:
-        StentorError: where Ray is not installed.
+        StentorError: where Ray is not installed, or there is no cluster at the address.
     """
     ray = require("ray", "ray", distribution="stentor-asr")
-    ray.init(address=address, ignore_reinit_error=True)
+    try:
+        ray.init(address=address, ignore_reinit_error=True)
+    except (ConnectionError, ValueError) as cause:
+        told = f"no Ray cluster answers there: {cause}"
+        raise StentorError(told, path="--ray", value=address) from cause
     remote = ray.remote(carry_out)
     waiting = {remote.remote(shard): shard for shard in shards}
     while waiting:
