@@ -19,7 +19,8 @@ class EndpointSettings(SegmentSettings):
     """The rules; an utterance is over after `min_silence` of silence, and by the two rules here.
 
     Attributes:
-        longest: an utterance that goes on for so long is cut where its last quarter is least like speech (s).
+        longest: an utterance that goes on for so long is cut where its last quarter is least like speech (s); when
+            nobody speaks any more, half of the pause is enough.
         initial_silence: silence for so long before anybody speaks is reported as an empty utterance (s); None: never.
     """
 
@@ -55,6 +56,7 @@ class Endpointer:
     def __init__(self, frame_seconds: float, settings: EndpointSettings) -> None:
         self._segmenter = Segmenter(frame_seconds, settings)
         self._longest = max(2, frames_of(settings.longest, frame_seconds))
+        self._half_pause = max(1, frames_of(settings.min_silence / 2, frame_seconds))
         silence = settings.initial_silence
         self._patience = None if silence is None else max(1, frames_of(silence, frame_seconds))
         self._since = 0
@@ -90,7 +92,7 @@ class Endpointer:
             return self._over(*over, "pause")
         begin, at = self._segmenter.begin, self._segmenter.at
         if begin is not None and at - begin >= self._longest:
-            return self._over(*self._segmenter.cut(self._least_like_speech()), "length")
+            return self._too_long()
         waiting = self._segmenter.speech is None and self._patience is not None
         if waiting and at - self._since >= (self._patience or 0):
             self._segmenter.leave()
@@ -101,6 +103,15 @@ class Endpointer:
         """The stream is over; so is the utterance that goes on."""
         over = self._segmenter.close()
         return None if over is None else self._over(*over, "end")
+
+    def _too_long(self) -> Endpoint:
+        """Cut inside speech; but after half of the pause that is waited for nothing is left to be cut off."""
+        speech = self._segmenter.speech
+        quiet = 0 if speech is None or speech.quiet is None else self.at - speech.quiet
+        over = self._segmenter.close() if quiet >= self._half_pause else None
+        if over is not None:
+            return self._over(*over, "pause")
+        return self._over(*self._segmenter.cut(self._least_like_speech()), "length")
 
     def _over(self, begin: int, end: int, reason: Reason) -> Endpoint:
         self._since = self._segmenter.at

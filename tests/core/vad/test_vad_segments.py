@@ -80,6 +80,12 @@ def test_an_utterance_that_is_too_long_is_cut_where_it_is_least_like_speech() ->
     assert first == Endpoint(0, 27, "length") and second == Endpoint(27, 48, "end")
 
 
+def test_silence_is_not_cut_off_as_an_utterance_of_its_own() -> None:
+    """Speech that ends shortly before the longest utterance does is one utterance, if half of a pause has been heard."""
+    pattern = "#" * 27 + "." * 20
+    assert endpoints(frames(pattern), FRAME, EndpointSettings(**RULES)) == [Endpoint(0, 29, "pause")]
+
+
 def test_speech_without_a_pause_never_ends_later_than_the_longest() -> None:
     over = endpoints(frames("#" * 200), FRAME, EndpointSettings(**RULES))
     assert all(one.end - one.begin <= 30 for one in over)
