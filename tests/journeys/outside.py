@@ -1,5 +1,6 @@
 """Environments of an outside developer: a fresh one on top of this, or fake distributions on a path."""
 
+import json
 import os
 import subprocess
 import sys
@@ -33,6 +34,62 @@ def run(*words, check=True, **environment):
     )  # fmt: skip
     assert not check or done.returncode == 0, f"{words} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done
+
+
+_WARM = """
+import gc, json, os, runpy, sys, traceback
+import lhotse, lightning, torch, transformers
+from transformers import LlamaForCausalLM, WhisperForConditionalGeneration
+import stentor.evaluate, stentor.train
+from stentor.cli import main
+
+def carry_out(words):
+    sys.argv = words if words[0] == "stentor" else words[1:]
+    if words[0] == "stentor":
+        return main(words[1:])
+    runpy.run_path(words[1], run_name="__main__")
+    return 0
+
+gc.freeze()
+for line in sys.stdin:
+    words, told = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        place = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0), os.dup2(place, 1), os.dup2(place, 2)
+        code = 1
+        try:
+            code = carry_out(words)
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(code)  # taking down what the parent imported would cost as much as many a command
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Warm:
+    """Runs ``stentor ...`` and ``python FILE`` as forks of one process that has imported what is large.
+
+    Every command has a process of its own, as on a command line, and does not pay for torch's import again.
+    """
+
+    def __init__(self, folder, **environment):
+        known = {name: value for name, value in os.environ.items() if not name.startswith(("STENTOR_", "PYTEST_"))}
+        known |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
+        self.told = folder.parent / "told.txt"
+        self.process = subprocess.Popen([sys.executable, "-c", _WARM], cwd=folder, env=known, text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+
+    def run(self, words):
+        """What a command tells; fails with it when the command fails."""
+        print(json.dumps([words, str(self.told)]), file=self.process.stdin, flush=True)
+        code, said = self.process.stdout.readline(), self.told.read_text()
+        assert code == "0\n", f"{words} failed ({code.strip()}):\n{said[-3000:]}"
+        return said
+
+    def leave(self):
+        self.process.communicate()
 
 
 def stentor(*words, python=sys.executable, check=True, **environment):

@@ -5,6 +5,7 @@ It is the page itself but for `SHORTER`, which makes the recordings, the base co
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from outside import run
+from outside import Warm
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorials" / "finetune-a-recogniser.md"
@@ -46,12 +47,8 @@ class Reader:
 
     def __init__(self, folder, port):
         self.work, self.port, self.server, self.said = folder / "work", port, None, ""
-        tools = folder / "bin"
-        tools.mkdir(), self.work.mkdir()
-        for name, command in {"stentor": "-m stentor", "python": ""}.items():
-            (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} {command} "$@"\n')
-            (tools / name).chmod(0o755)
-        self.environment = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "NO_PROXY": "127.0.0.1"}
+        self.work.mkdir()
+        self.warm = Warm(self.work, NO_PROXY="127.0.0.1")
 
     def block(self, language, body):
         if language in ("python", "yaml"):
@@ -60,14 +57,16 @@ class Reader:
         elif language == "bash" and body.startswith("stentor serve"):
             self.serve(body.strip().replace("8000", str(self.port)))
         elif language == "bash":
-            done = run("bash", "-euo", "pipefail", "-c", f"cd {self.work}\n{body}", **self.environment)
-            self.said = done.stdout + done.stderr
+            commands = [shlex.split(line, comments=True) for line in body.splitlines()]
+            assert all(words[0] in ("stentor", "python") for words in commands), body
+            self.said = "".join(map(self.warm.run, commands))
         elif language == "text":
             self.compare(body)
 
     def serve(self, command):
-        known = {**os.environ, **self.environment, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        self.server = subprocess.Popen(command.split(), cwd=self.work, env=known, text=True, stdout=subprocess.PIPE,
+        known = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        words = [sys.executable, "-m", *command.split()]
+        self.server = subprocess.Popen(words, cwd=self.work, env=known, text=True, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE)  # fmt: skip
         self.said = self.server.stdout.readline()
         assert self.said.startswith("Serving "), self.server.communicate()
@@ -80,6 +79,7 @@ class Reader:
                 assert line in said, (line, self.said)
 
     def leave(self):
+        self.warm.leave()
         if self.server is not None:
             self.server.terminate()
             assert self.server.wait(60) == 0
