@@ -81,7 +81,7 @@ def test_an_utterance_that_is_too_long_is_cut_where_it_is_least_like_speech() ->
 
 
 def test_silence_is_not_cut_off_as_an_utterance_of_its_own() -> None:
-    """Speech that ends shortly before the longest utterance does is one utterance, if half of a pause has been heard."""
+    """Speech that ends shortly before the longest utterance does: half of a pause is enough to tell."""
     pattern = "#" * 27 + "." * 20
     assert endpoints(frames(pattern), FRAME, EndpointSettings(**RULES)) == [Endpoint(0, 29, "pause")]
 
