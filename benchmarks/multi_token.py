@@ -48,7 +48,7 @@ TARGETS = {  # what must be reached; "forwards" is an upper bound
     "against_generate": 2.0,
     "against_assisted": 1.5,
 }
-SIZE, PROMPT, TOKENS, LENGTH = 8192, 100, 64, 5
+SIZE, PROMPT, TOKENS, LENGTH, VOCABULARY = 8192, 100, 64, 5, 1024
 SETS = ["corpora/commands/heldout-sentences.jsonl.gz", "corpora/commands/heldout-voice.jsonl.gz"]
 DRAFT = {"name": "causal-lm", "dim": 96, "layers": 1, "heads": 2, "ffn_dim": 256}
 _CACHED = {"use_cache": True}
@@ -87,7 +87,7 @@ def _text(rounds: int) -> None:
     torch.manual_seed(0)
     backbone = CausalLM(SIZE, dim=384, layers=8, heads=6, ffn_dim=1024)
     drafters: dict[str, Drafter] = {
-        "branches": Branches(backbone, depth=LENGTH),
+        "branches": Branches(backbone, depth=LENGTH, vocabulary=VOCABULARY),
         "model": DraftModel(backbone, model=DRAFT, length=LENGTH),
         "ngram": NGrams(backbone, length=LENGTH),
     }

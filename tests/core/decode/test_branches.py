@@ -126,8 +126,8 @@ class Watched(Branches):
             drafted = propose(most)
             for row, told in enumerate(self.texts):
                 for measured, expected in zip(self.logits, uncached(self, torch.tensor(told), drafted[row])):  # noqa: B905
-                    expected = expected if draft.steps.ids is None else expected[draft.steps.ids]
-                    self.worst = max(self.worst, float((measured[row] - expected).abs().max()))
+                    wanted = expected if draft.steps.ids is None else expected[draft.steps.ids]
+                    self.worst = max(self.worst, float((measured[row] - wanted).abs().max()))
             return drafted
 
         def accepted(tokens, counts, hidden):
