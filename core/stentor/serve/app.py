@@ -31,11 +31,9 @@ def build(capabilities: Mapping[str, Capability], settings: ServeSettings) -> Ga
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            for each in capabilities.values():
-                each.close()
+        yield  # a server that is stopped by force leaves here, and waits for nobody
+        for each in capabilities.values():
+            each.close()
 
     gate = Gate(Router(routes, lifespan=lifespan), settings, sorted(route.path for route in routes))
     own.room = gate.room
