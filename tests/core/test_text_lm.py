@@ -149,6 +149,8 @@ def test_text_for_language_models_holds_no_held_out_sentence():
 def test_the_held_out_voice_may_not_train(tmp_path):
     with pytest.raises(StentorError, match="held-out voice"):
         SpokenPhrases(None, tmp_path, unseen_voice="hibari")
+    with pytest.raises(StentorError, match="a training voice at least"):
+        SpokenPhrases(None, tmp_path, voices=())
 
 
 def test_fewer_clips_are_the_first_of_more(tmp_path):

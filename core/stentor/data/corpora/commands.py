@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from stentor.data.augment.noise import COLOURS
-from stentor.data.corpora.commands_audio import Plan, make
+from stentor.data.corpora.commands_audio import Plan, check_voices, in_processes, make
 from stentor.data.corpora.commands_text import Part, Sentences
-from stentor.errors import StentorError
 from stentor.interfaces.corpus import Corpus, Item, Rejected
 
 # Clear to a recogniser and apart from one another: speaker embeddings have cosines of at most 0.77 between their means.
@@ -57,9 +54,7 @@ class Commands(Corpus):
         workers: int = 2,
         seed: int = 0,
     ) -> None:
-        if unseen_voice in voices:
-            raise StentorError("the held-out voice is also a training voice.", path="corpus.unseen_voice",
-                               value=unseen_voice)  # fmt: skip
+        check_voices(voices, unseen_voice)
         self._workspace, self._voices, self._unseen = Path(workspace), tuple(voices), (unseen_voice,)
         self._sizes = {"train": utterances, "valid": valid, "heldout-sentences": heldout_sentences,
                        "heldout-voice": heldout_voice}  # fmt: skip
@@ -86,10 +81,4 @@ class Commands(Corpus):
                     snr if noisy else None, rng.choice(list(COLOURS)), rng.getrandbits(32))  # fmt: skip
 
     def items(self) -> Iterator[Item | Rejected]:
-        speak = partial(make, folder=self._workspace)
-        if self._workers < 2:
-            yield from map(speak, self.plans())
-            return
-        # Spawned, not forked: the engines hold threads and locks that do not survive a fork.
-        with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(speak, self.plans(), chunksize=8)
+        yield from in_processes(partial(make, folder=self._workspace), self.plans(), self._workers)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import soundfile
@@ -16,9 +19,12 @@ import soundfile
 from stentor.data.atomic import writing
 from stentor.data.augment.noise import Colour, coloured_noise, mix
 from stentor.data.resample import resample
+from stentor.errors import StentorError
 from stentor.interfaces.corpus import Item, Rejected
 from stentor.interfaces.voice import Voice
 from stentor.plugins import registry
+
+P = TypeVar("P")
 
 RATE = 16000
 _LEVEL = 10 ** (-26 / 20)  # RMS of every utterance: -26 dB of full scale
@@ -62,6 +68,28 @@ def voice(name: str) -> Voice:
     engine, _, variant = name.partition(":")
     options: dict[str, Any] = {"variant": variant} if variant else {}
     return registry().build("voice", engine, **options)  # type: ignore[no-any-return]
+
+
+def check_voices(voices: Sequence[str], unseen: str) -> None:
+    """See that there are training voices, and that the held-out one is none of them.
+
+    Raises:
+        StentorError: otherwise, naming the option of the corpus.
+    """
+    if not voices:
+        raise StentorError("there must be a training voice at least.", path="corpus.voices", value=list(voices))
+    if unseen in voices:
+        raise StentorError("the held-out voice is also a training voice.", path="corpus.unseen_voice", value=unseen)
+
+
+def in_processes(make: Callable[[P], Item | Rejected], plans: Iterable[P], workers: int) -> Iterator[Item | Rejected]:
+    """What `make` gives for each of `plans`, in their order, made in so many processes."""
+    if workers < 2:
+        yield from map(make, plans)
+        return
+    # Spawned, not forked: the engines hold threads and locks that do not survive a fork.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(make, plans, chunksize=8)
 
 
 def make(plan: Plan, folder: Path) -> Item | Rejected:

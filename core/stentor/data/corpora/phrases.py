@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-from stentor.data.corpora.commands_audio import Plan, make
+from stentor.data.corpora.commands_audio import Plan, check_voices, in_processes, make
 from stentor.data.corpora.commands_text import Part
 from stentor.data.corpora.phrases_text import CHAT, Phrase, Phrases
-from stentor.errors import StentorError
 from stentor.interfaces.corpus import Corpus, Item, Rejected
 
 _VOICES = ("hibari", "hibari", "espeak:en-us", "espeak:en-us+f2", "espeak:en-us+klatt2", "espeak:en-us+edward",
@@ -55,9 +52,7 @@ class SpokenPhrases(Corpus):
         workers: int = 2,
         seed: int = 0,
     ) -> None:
-        if unseen_voice in voices:
-            raise StentorError("the held-out voice is also a training voice.", path="corpus.unseen_voice",
-                               value=unseen_voice)  # fmt: skip
+        check_voices(voices, unseen_voice)
         self._workspace, self._voices, self._unseen = Path(workspace), tuple(voices), (unseen_voice,)
         self._sizes = {"train": clips, "valid": valid, "heldout-sentences": heldout, "heldout-voice": heldout}
         self._workers, self._seed = workers, seed
@@ -75,13 +70,8 @@ class SpokenPhrases(Corpus):
 
     def items(self) -> Iterator[Item | Rejected]:
         plans, phrases = zip(*self.clips(), strict=True)
-        speak = partial(make, folder=self._workspace)
-        if self._workers < 2:
-            yield from self._rows(map(speak, plans), phrases)
-            return
-        # Spawned, not forked: the engines hold threads and locks that do not survive a fork.
-        with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as pool:
-            yield from self._rows(pool.map(speak, plans, chunksize=8), phrases)
+        spoken = in_processes(partial(make, folder=self._workspace), plans, self._workers)
+        yield from self._rows(spoken, phrases)
 
     def _rows(self, clips: Iterator[Item | Rejected], phrases: tuple[Phrase, ...]) -> Iterator[Item | Rejected]:
         rng = random.Random(f"chat {self._seed}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import get_args
 
 from stentor.config import ranges
 from stentor.data.augment.noise import COLOURS
+from stentor.data.corpora.commands_audio import in_processes
 from stentor.data.corpora.commands_text import Part, Sentences
 from stentor.interfaces.corpus import Corpus, Item, Rejected
 from stentor_asr.mining.field_audio import Garbage, Take, make
@@ -107,10 +106,4 @@ class FieldCommands(Corpus):
                     kind, rng.getrandbits(32))  # fmt: skip
 
     def items(self) -> Iterator[Item | Rejected]:
-        record = partial(make, folder=self._workspace)
-        if self._workers < 2:
-            yield from map(record, self.takes())
-            return
-        # Spawned, not forked: the engines hold threads and locks that do not survive a fork.
-        with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn")) as executor:
-            yield from executor.map(record, self.takes(), chunksize=8)
+        yield from in_processes(partial(make, folder=self._workspace), self.takes(), self._workers)
