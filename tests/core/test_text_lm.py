@@ -156,3 +156,11 @@ def test_the_held_out_voice_may_not_train(tmp_path):
 def test_fewer_clips_are_the_first_of_more(tmp_path):
     few, many = (list(SpokenPhrases(None, tmp_path, clips=n).clips()) for n in (5, 9))
     assert few[:5] == many[:5]
+
+
+def test_it_computes_where_its_weights_are():
+    """What is packed and drawn begins on the CPU, and must follow the model to any other device."""
+    task = assemble(CONFIG, texts=["abc", "say end"]).to("meta")
+    read, lengths = task.ragged(task.model.backbone, [[1, 2, 3]], 6)
+    packed = pack([instruction.example(task.vocabulary, [1], spans.heard(lengths[0]), [4, 5])])
+    assert task.model.loss(packed, read)[0].device.type == "meta"

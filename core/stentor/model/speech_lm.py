@@ -43,10 +43,12 @@ class SpeechLM(nn.Module):
             packed: N positions.
             heard: float [M, D], embeddings for the M continuous positions, in their order.
         """
-        embedded = self.backbone.embed(packed.ids.clamp(min=0))
+        device = next(self.backbone.parameters()).device
+        embedded = self.backbone.embed(packed.ids.clamp(min=0).to(device))
         if heard is None:
             return embedded
-        return embedded.index_put((packed.continuous.nonzero().squeeze(1),), heard.to(embedded.dtype))
+        places = packed.continuous.nonzero().squeeze(1).to(device)
+        return embedded.index_put((places,), heard.to(embedded.dtype))
 
     def forward(self, packed: Packed, heard: Tensor | None = None) -> Tensor:
         """Hidden states [N, D]; sequences do not see each other."""
@@ -71,8 +73,8 @@ class SpeechLM(nn.Module):
         """The same of hidden states [N, D]; logits are computed only where there is a target."""
         places = (packed.targets >= 0).nonzero().squeeze(1)
         logits = self.backbone.project(hidden[places]).float()
-        losses = functional.cross_entropy(logits, packed.targets[places], reduction="none")
-        weights = packed.weights[places]
+        losses = functional.cross_entropy(logits, packed.targets[places].to(logits.device), reduction="none")
+        weights = packed.weights[places].to(logits.device)
         return (losses * weights).sum() / weights.sum(), len(places)
 
     def prompts(self, packed: Packed, heard: Tensor | None = None) -> list[Tensor]:

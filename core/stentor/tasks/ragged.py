@@ -40,8 +40,8 @@ class Ragged:
         ids = ids.repeat_interleave(times)
         chance = torch.rand(ids.shape)
         ids = torch.where(chance < self.swaps, torch.randint(0, pieces, ids.shape), ids)
-        embedded = backbone.embed(ids)
+        embedded = backbone.embed(ids.to(next(backbone.parameters()).device))
         scale = embedded.detach().std()
-        gap = (chance > 1 - self.gaps)[:, None]
+        gap = (chance > 1 - self.gaps)[:, None].to(embedded.device)
         noise = torch.randn_like(embedded) * scale
         return torch.where(gap, noise, embedded + self.blur * noise), lengths
