@@ -322,7 +322,7 @@ def test_a_task_that_shows_nothing_is_refused():
         pass
 
     clip = pool.Clip("a", "/a.wav", 1.0, RATE)
-    with pytest.raises(StentorError, match="a Deaf does not show what it heard"):
+    with pytest.raises(StentorError, match="its task, Deaf, does not show what it heard"):
         bags.listen(Deaf(1, 1), [clip], [torch.zeros(RATE)])
 
 

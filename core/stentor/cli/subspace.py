@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from stentor.analysis.hearing import adapter_of
     from stentor.analysis.subspace import analyse
     from stentor.evaluate.runner import choose_sets
     from stentor.report import subspace_report
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     swaps = pairs(arguments.swap, "GLOB=RUN", "--swap")
     recipe, task = load(arguments.run, swaps=swaps)
+    adapter_of(task, settings.adapter)  # a run without one is refused before its data are asked for
     wanted = [name.strip() for name in arguments.sets.split(",") if name.strip()]
     named = choose_sets(recipe.settings("evaluate"), pairs(arguments.pairs, "SET=MANIFEST", "SET=MANIFEST"), wanted)
     found = analyse(recipe, task, _drawn(recipe, arguments.fit), _rows(named), settings)

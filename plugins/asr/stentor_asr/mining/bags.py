@@ -80,7 +80,8 @@ def listen(task: Task, clips: Sequence[Clip], waves: Sequence[Tensor]) -> list[B
     if isinstance(task, SpeechLMTask):
         return _by_token(task, clips, batch)
     raise StentorError(
-        f"a {type(task).__name__} does not show what it heard; mine with a run of task ctc or speech-lm."
+        f"its task, {type(task).__name__}, does not show what it heard; mine with a run of task ctc or speech-lm.",
+        path="RUN",
     )
 
 
