@@ -3,8 +3,9 @@
 Two models, batch 1, fp32, one thread, contestants interleaved in one process, medians of processor time:
 
 ``text``: a Llama of 17 M parameters (8 layers of 384, 8192 ids), trained here for a minute on a language of phrases in
-random order, with five branches, a draft model and n-grams; prompts are ids. The peer is transformers with the same
-weights: greedy ``generate()``, prompt look-up, and assisted generation with the same draft model.
+random order, with five branches (which draft at most 1024 of the ids that training saw), a draft model and n-grams;
+prompts are ids. The peer is transformers with the same weights: greedy ``generate()``, prompt look-up, and assisted
+generation with the same draft model.
 
 ``speech``: a run of ``asr/mtp-branches`` or ``asr/mtp-joint``, given with ``--run``, on utterances of ``--sets``, the
 encoder left out. Transcripts are short there, so that reading the prompt weighs more. ``--lossless`` compares tokens
@@ -24,7 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -296,7 +297,7 @@ class Heard:
         from stentor.evaluate.decoding import batch_of, read
         from stentor.train.run import load
 
-        self.task: Any = load(folder)[1]
+        self.task = cast(Any, load(folder)[1])
         self.drafter: Any = self.task.drafter
         self.backbone: Any = self.task.model.backbone
         self.prompts, self.lengths = list[Tensor](), list[Tensor]()
