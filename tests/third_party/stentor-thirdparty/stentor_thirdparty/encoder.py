@@ -46,6 +46,10 @@ class Sinc(Encoder):
     def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self._encode(audio, self.frames(audio.shape[1])), (lengths + HOP - 1) // HOP
 
+    @property
+    def delay(self) -> float:
+        return (HOP + TAPS) / SAMPLE_RATE
+
     def initial_state(self, batch: int) -> Tensor:
         """Samples [batch, n] that later frames still need: none yet."""
         return self.taper.new_zeros(batch, 0)
