@@ -38,6 +38,7 @@ def summary(result: Result) -> list[str]:
         f"Outputs: effective rank {trained['effective_rank']:.1f}, untrained {before['effective_rank']:.1f}; "
         f"95 % of the energy in {trained['needed']['0.95']} directions, untrained {before['needed']['0.95']}.",
     ]
+    told += [f"'{pattern}' taken from the run {other}." for pattern, other in result.get("swaps", {}).items()]
     for name, found in result["sets"].items():
         told.append(f"{name}: {result['metric'].upper()} {_ranged(found['full'])} with all directions.")
         told += [f"  {one['directions']}, {one['k']}: {_ranged(one)}{_moved(one)}" for one in found["truncation"]]

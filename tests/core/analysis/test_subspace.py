@@ -134,7 +134,9 @@ def test_a_speaker_vector_in_the_free_directions_is_read_and_harms_no_word(found
 
 
 def test_the_report_says_it_and_draws_it(found, tmp_path):
-    told = "\n".join(subspace_report.summary({**found, "recipe": "toy", "run": "<run>"}))
+    swaps = {"model.backbone.*": "runs/other"}
+    told = "\n".join(subspace_report.summary({**found, "recipe": "toy", "run": "<run>", "swaps": swaps}))
+    assert "'model.backbone.*' taken from the run runs/other" in told
     assert "effective rank 3.0" in told and "speakers named there: 100.0 %" in told
     page = subspace_report.write({**found, "recipe": "", "run": "<run>"}, tmp_path / "page.html").read_text()
     assert page.count("<svg") == 3 and "&lt;run&gt;" in page and "<run>" not in page
