@@ -62,6 +62,7 @@ class Espeak(Voice):
         library.espeak_SetParameter(_RATE, round(_NORMAL_RATE * speed), 0)
         library.espeak_SetParameter(_PITCH, self.pitch, 0)
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+        ctypes.CDLL(None).srand(1)  # the breath of Klatt voices comes from the C library's generator
 
 
 @contextmanager
