@@ -111,6 +111,15 @@ def test_stage_b_changes_adapter_backbone_and_branches_and_never_the_encoder(sta
     assert "encoder.gain" in digests(task)
 
 
+def test_a_draft_vocabulary_is_taken_up_later_without_losing_the_branches(staged):
+    """The parent counted nothing; what it lacks is the counts alone, and its trained branches stay."""
+    task, _ = staged
+    later = begun(with_drafter("branches", depth=3, vocabulary=4), task, STAGE_B)
+    kept = tensors(task.drafter)
+    assert all(torch.equal(tensors(later.drafter)[name], tensor) for name, tensor in kept.items())
+    assert set(tensors(later.drafter)) - set(kept) == {"counts"}
+
+
 def test_embeddings_and_head_are_the_same_tensors(staged):
     task, _ = staged
     assert task.drafter.backbone is task.model.backbone
