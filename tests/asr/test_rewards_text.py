@@ -90,6 +90,11 @@ def test_a_keyword_is_a_word_and_not_a_part_of_one():
     assert one("keyword", {"keywords": ["on"]}, "switch it on")[0] == 1
 
 
+def test_one_keyword_needs_no_list():
+    assert one("keyword", {"keywords": "new york"}, "to new york")[0] == 1.0
+    assert one("keyword", {"keywords": "new york"}, "new in york")[0] == 0.0
+
+
 def test_where_only_words_are_forbidden_silence_is_right():
     assert one("keyword", {"forbidden": ["stop"]}, "")[0] == 1
     assert one("keyword", {"forbidden": ["stop"]}, "stop")[0] == 0

@@ -69,10 +69,10 @@ class CERReward(WERReward):
 class KeywordReward(Reward):
     """The share of required phrases that a response says, less a penalty for the share of forbidden ones in it.
 
-    Reads ``keywords`` and ``forbidden`` of a prompt, lists of words or phrases, and ``text`` of a response. A prompt
-    without ``keywords`` requires the words of its ``reference``; one with none of the three, and a response without
-    text, cannot be scored and get NaN. Parts are both shares, ``required`` and ``forbidden``. A phrase is said where
-    its words stand together.
+    Reads ``keywords`` and ``forbidden`` of a prompt, each a list of words or phrases or one phrase, and ``text`` of a
+    response. A prompt without ``keywords`` requires the words of its ``reference``; one with none of the three, and a
+    response without text, cannot be scored and get NaN. Parts are both shares, ``required`` and ``forbidden``. A phrase
+    is said where its words stand together.
 
     Args:
         normaliser: what counts as the same text; a registered normaliser.
@@ -101,7 +101,9 @@ class KeywordReward(Reward):
         return _share(required, said, 1.0), _share(forbidden, said, 0.0)
 
     def _phrases(self, prompt: Mapping[str, Any], key: str) -> list[str]:
-        return [phrase for given in prompt.get(key) or () if (phrase := self._normalise(given))]
+        given = prompt.get(key) or ()
+        phrases = [given] if isinstance(given, str) else given
+        return [normal for phrase in phrases if (normal := self._normalise(phrase))]
 
 
 def _share(phrases: Sequence[str], said: str, of_none: float) -> float:

@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     if count < max(2, arguments.agree):
         raise StentorError(f"{max(2, arguments.agree)} systems are needed at least, {count} are named; name more with "
                            f"--model, --run or --transcripts.")  # fmt: skip
+    if not 0 <= arguments.disagreement <= 1:
+        raise StentorError("it must be between 0 and 1.", path="--disagreement", value=arguments.disagreement)
     normaliser = registry().get("normaliser", arguments.normaliser, path="--normaliser").load()()
     utterances, dropped = _pool(arguments.sources)
     systems = _systems(arguments, utterances)
