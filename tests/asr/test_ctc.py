@@ -13,7 +13,7 @@ from stentor.sequence.tokenizers import Characters
 from stentor.testing.decoder import DecoderContract
 from stentor.testing.task import TaskContract
 from stentor_asr.ctc import CTCTask, needed
-from stentor_asr.decoder import CTCGreedy
+from stentor_asr.decoders.greedy import CTCGreedy
 from stentor_asr.encoder import Conformer
 
 

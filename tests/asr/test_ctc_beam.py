@@ -14,8 +14,8 @@ import torch
 from stentor.errors import StentorError
 from stentor.sequence.tokenizers import BytePairs, Bytes, Characters
 from stentor.testing.decoder import DecoderContract
-from stentor_asr.decoder import CTCGreedy
 from stentor_asr.decoders.beam import CTCBeam
+from stentor_asr.decoders.greedy import CTCGreedy
 from stentor_asr.decoders.pieces import Pieces
 from stentor_asr.lm import arpa, kneser_ney
 from stentor_asr.lm.automaton import NGram, log_probability

@@ -16,8 +16,8 @@ from stentor.interfaces.decoder import SearchDecoder
 from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor.sequence.tokenizers import Characters
 from stentor_asr.ctc import CTCTask
-from stentor_asr.decoder import CTCGreedy
 from stentor_asr.decoders.beam import CTCBeam
+from stentor_asr.decoders.greedy import CTCGreedy
 from stentor_asr.decoders.words import spelled
 from stentor_asr.transcribe.recogniser import Request
 from stentor_asr.transcribe.trained_run import TrainedRun

@@ -20,7 +20,7 @@ from stentor.testing.signals import SENTENCES, voiced
 from stentor.vad.endpoint import EndpointSettings
 from stentor.vad.energy import Energy
 from stentor_asr.ctc import CTCTask
-from stentor_asr.decoder import CTCGreedy
+from stentor_asr.decoders.greedy import CTCGreedy
 from stentor_asr.encoder import Conformer
 from stentor_asr.speech_lm import SpeechLMTask
 from stentor_asr.streaming.choice import listener as choose_listener

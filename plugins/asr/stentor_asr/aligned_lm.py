@@ -20,7 +20,8 @@ from stentor.sequence import instruction, spans
 from stentor.sequence.packing import pack
 from stentor.sequence.vocabulary import Vocabulary
 from stentor.tasks.text_lm import customs, respond
-from stentor.train.assembly import build_role, build_text, class_of_role
+from stentor.train.assembly import build_role, build_text
+from stentor_asr.rates import sparse
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -84,12 +85,7 @@ class AlignedLMTask(Task):
 
     @classmethod
     def check(cls, sections: Sections, **configured: Any) -> list[Problem]:
-        spec = class_of_role(cls, sections, "encoder").spec(**_configured(sections, "encoder"))
-        stride = class_of_role(cls, sections, "adapter").stride_of(**_configured(sections, "adapter"))
-        if spec.frame_rate / stride >= 1:
-            return []
-        told = f"a stride of {stride} over {spec.frame_rate:g} frames/s leaves less than one embedding a second."
-        return [Problem(told, path="adapter.stride", value=stride)]
+        return sparse(cls, sections)
 
     @property
     def sample_rate(self) -> int:
@@ -131,7 +127,3 @@ class AlignedLMTask(Task):
 
 def _vocabulary(text: TextTokenizer) -> Vocabulary:
     return instruction.vocabulary(text.size)
-
-
-def _configured(sections: Sections, role: str) -> dict[str, Any]:
-    return {key: value for key, value in sections[role].items() if key != "name"}

@@ -18,8 +18,8 @@ from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.train.assembly import build_role, build_text, class_of_role
 from stentor_asr.align.words import fit
 from stentor_asr.alignment import ctc_path
-from stentor_asr.decoder import CTCGreedy
 from stentor_asr.decoders.beam import CTCBeam
+from stentor_asr.decoders.greedy import CTCGreedy
 from stentor_asr.decoders.pieces import Pieces
 from stentor_asr.decoders.words import mean_confidence, spoken
 from stentor_asr.features import HasFeatures

@@ -22,7 +22,7 @@ def stentor_kinds(registry: Registry) -> None:
 def stentor_register(registry: Registry) -> None:
     registry.encoder("whisper", "stentor_asr.whisper.encoder:WhisperEncoder")
     registry.encoder("conformer", "stentor_asr.encoder:Conformer")
-    registry.decoder("ctc-greedy", "stentor_asr.decoder:CTCGreedy")
+    registry.decoder("ctc-greedy", "stentor_asr.decoders.greedy:CTCGreedy")
     registry.decoder("ctc-beam", "stentor_asr.decoders.beam:CTCBeam")
     registry.decoder("ctc-flashlight", "stentor_asr.decoders.flashlight:CTCFlashlight")
     registry.decoder("k2", "stentor_asr.lattice.decoder:K2Decoder")

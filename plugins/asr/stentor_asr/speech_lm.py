@@ -24,9 +24,10 @@ from stentor.model.speech_lm import SpeechLM, flatten
 from stentor.sequence.grammar import only
 from stentor.sequence.packing import pack
 from stentor.sequence.vocabulary import Vocabulary
-from stentor.train.assembly import build_role, build_text, class_of_role
+from stentor.train.assembly import build_role, build_text
 from stentor_asr import layout
 from stentor_asr.alignment import ctc_path
+from stentor_asr.rates import sparse
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -101,26 +102,13 @@ class SpeechLMTask(Task):
         text: TextTokenizer = build_text(cls, sections, texts, state)
         encoder: Encoder = build_role(cls, sections, "encoder")
         backbone: Backbone = build_role(cls, sections, "backbone", layout.vocabulary(text.size).size)
-        width = class_of_role(cls, sections, "encoder").spec(**_configured(sections, "encoder")).dim
-        adapter: Adapter = build_role(cls, sections, "adapter", width, backbone.dim)
+        adapter: Adapter = build_role(cls, sections, "adapter", encoder.dim, backbone.dim)
         drafter = build_role(cls, sections, "drafter", backbone) if "drafter" in sections else None
         return cls(encoder, adapter, backbone, text, drafter, **configured)
 
     @classmethod
     def check(cls, sections: Sections, **configured: Any) -> list[Problem]:
-        spec = class_of_role(cls, sections, "encoder").spec(**_configured(sections, "encoder"))
-        stride = class_of_role(cls, sections, "adapter").stride_of(**_configured(sections, "adapter"))
-        if spec.frame_rate / stride >= 1:
-            return []
-        rate = spec.frame_rate / stride
-        return [
-            Problem(
-                f"a stride of {stride} over {spec.frame_rate:g} frames/s leaves {rate:.2g} embeddings/s, too few "
-                f"to carry speech; it should be at most {int(spec.frame_rate)}.",
-                path="adapter.stride",
-                value=stride,
-            )
-        ]
+        return sparse(cls, sections)
 
     @property
     def sample_rate(self) -> int:
@@ -246,7 +234,3 @@ def _ctc_loss(logits: Tensor, lengths: Tensor, ids: Sequence[Sequence[int]]) -> 
     targets = torch.tensor([i + 1 for row in ids for i in row], device=logits.device)
     counts = torch.tensor([len(row) for row in ids])
     return functional.ctc_loss(log_probs, targets, lengths, counts, zero_infinity=True)
-
-
-def _configured(sections: Sections, role: str) -> dict[str, Any]:
-    return {key: value for key, value in sections[role].items() if key != "name"}
