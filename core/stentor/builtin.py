@@ -22,6 +22,7 @@ def stentor_kinds(registry: Registry) -> None:
     registry.kind("decoder", f"{_INTERFACES}.decoder:SearchDecoder", "what the model emits to what the user gets")
     registry.kind("drafter", f"{_INTERFACES}.drafter:Drafter", "proposes tokens that a backbone verifies in one pass")
     registry.kind("reward", f"{_INTERFACES}.reward:Reward", "prompts and responses to scores [B] with named parts")
+    registry.kind("codec", f"{_INTERFACES}.codec:Codec", "waveform to discrete codes, and back where it can")
     registry.kind("corpus", f"{_INTERFACES}.corpus:Corpus", "files on disk, or made audio, to checked utterances")
     registry.kind("metric", f"{_INTERFACES}.metric:Metric", "references and outputs to errors over units")
     registry.kind("normaliser", f"{_INTERFACES}.normaliser:Normaliser", "text to the form in which scoring compares it")

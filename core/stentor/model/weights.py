@@ -89,6 +89,13 @@ def beside(folder: Path) -> Iterator[None]:
         _BESIDE.reset(token)
 
 
+def embedded_folder(name: str) -> Path | None:
+    """Where the export that is being loaded embeds `name`; None outside of one, or when it embeds no such thing."""
+    within = _BESIDE.get()
+    found = within / embedded_name(name) if within is not None else None
+    return found if found is not None and found.is_dir() else None
+
+
 def embedded_name(name: str) -> str:
     """The folder that holds weights `name` in an export, e.g. ``openai--whisper-tiny.en``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "--", name).strip("-.")

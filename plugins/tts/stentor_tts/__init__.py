@@ -1,0 +1,1 @@
+"""Speech synthesis: audio tokenizers, a speaking language model, flow matching, vocoders."""
