@@ -14,7 +14,7 @@ from stentor.interfaces.component import Component
 from stentor.interfaces.tokenizer import Codebook
 
 Codes = tuple[Tensor, ...]
-"""Codes of one utterance: int64 [T_k] for each codebook k, each from 0 on; codebooks of other rates have other lengths."""
+"""Codes of one utterance: int64 [T_k] for each codebook k, each from 0 on; T_k differs where rates differ."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from stentor.errors import StentorError
-from stentor.interfaces.codec import Codes, CodecSpec
+from stentor.interfaces.codec import CodecSpec, Codes
 from stentor.interfaces.component import Component
 
 
@@ -24,7 +24,7 @@ class Vocoder(Component, nn.Module):
 
     @abstractmethod
     def forward(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        """Waveforms float [B, T * HOP] in [-1, 1] of log-mel frames float [B, T, BINS] with `lengths` [B] valid ones."""
+        """Waveforms float [B, T * HOP] in [-1, 1] of log-mel frames float [B, T, BINS], `lengths` [B] of them valid."""
 
     def initial_state(self, batch: int) -> Any:
         """State of `batch` new streams."""
@@ -68,7 +68,9 @@ class Acoustic(Component, nn.Module):
         """Training loss of frames float [T_i, BINS] under their codes, and named parts to log."""
 
     @abstractmethod
-    def generate(self, codes: Sequence[Codes], references: Sequence[Reference | None], *, seed: int = 0) -> list[Tensor]:
+    def generate(
+        self, codes: Sequence[Codes], references: Sequence[Reference | None], *, seed: int = 0
+    ) -> list[Tensor]:
         """Frames float [T_i, BINS] of each row; a row without a reference speaks in the average voice."""
 
     def initial_state(self, reference: Reference | None, *, seed: int = 0) -> Any:
