@@ -17,7 +17,7 @@ test: setup        ## the whole test suite
 lint: setup        ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy core/stentor plugins/asr/stentor_asr plugins/tts/stentor_tts
+	$(BIN)/mypy core/stentor plugins/asr/stentor_asr plugins/tts/stentor_tts plugins/align/stentor_align
 
 bench: setup       ## every benchmark, one JSON line each
 	failed=0; for script in benchmarks/*.py; do $(BIN)/python $$script || failed=1; done; exit $$failed
@@ -25,7 +25,7 @@ bench: setup       ## every benchmark, one JSON line each
 setup: $(STAMP)
 
 # torch first and alone: with it in place no other package can pull another build of it.
-$(STAMP): constraints.txt core/pyproject.toml plugins/asr/pyproject.toml plugins/tts/pyproject.toml requirements-dev.txt
+$(STAMP): constraints.txt core/pyproject.toml plugins/asr/pyproject.toml plugins/tts/pyproject.toml plugins/align/pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Stentor needs Python 3.11 or newer; say which with PYTHON=/path/to/python3"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) \

@@ -1,0 +1,1 @@
+"""Alignment: rewards, preference optimisation, reinforcement learning, merging of runs."""
