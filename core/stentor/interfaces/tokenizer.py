@@ -24,6 +24,8 @@ class TextTokenizer(Component, ABC):
 
     ``decode(encode(text))`` is `text` after the tokenizer's own stated normalisation. A trainable tokenizer fits in
     `train`; its state is plain data, saved as JSON with the run and given back to `load_state`.
+
+    Capability ``"sounds"``: it spells what is said; `decode` gives that in the tokenizer's notation, not the text.
     """
 
     @property

@@ -34,6 +34,8 @@ class TokenizerContract(ComponentContract):
 
     def test_round_trip(self) -> None:
         """`decode(encode(text))` is the text, up to case, spacing and punctuation; once more changes nothing."""
+        if "sounds" in self.component_class.capabilities:
+            self.skip(f"tokenizer '{self.name}' spells sounds, from which no text comes back")
         tokenizer = self.trained()
         for text in self.texts:
             once = tokenizer.decode(tokenizer.encode(text))
@@ -58,8 +60,9 @@ class TokenizerContract(ComponentContract):
             decoded = tokenizer.decode(tokenizer.encode(text))
             self.demand(isinstance(decoded, str), f"{text!r:.40} decodes to a {type(decoded).__name__}.")
         known = self.texts[0]
+        alone = tokenizer.decode(tokenizer.encode(known))
         mixed = tokenizer.decode(tokenizer.encode(f"{known} 你 {known}"))
-        self.demand(_letters(mixed).count(_letters(known)) == 2, f"'{known} 你 {known}' comes back as {mixed!r}.")
+        self.demand(_letters(mixed).count(_letters(alone)) == 2, f"'{known} 你 {known}' comes back as {mixed!r}.")
 
     def test_decodes_any_ids(self) -> None:
         """Any ids decode to text: a model may emit them in any order."""

@@ -19,7 +19,7 @@ def stentor_kinds(registry: Registry) -> None:
 
 @stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
-    pass
+    registry.tokenizer("phonemes", "stentor_tts.text.phonemes:Phonemes")
 
 
 @stentor.hookimpl
