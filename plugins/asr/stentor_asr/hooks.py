@@ -28,6 +28,7 @@ def stentor_register(registry: Registry) -> None:
     registry.decoder("k2", "stentor_asr.lattice.decoder:K2Decoder")
     registry.task("ctc", "stentor_asr.ctc:CTCTask")
     registry.recogniser("whisper", "stentor_asr.whisper.recogniser:WhisperRecogniser")
+    registry.recogniser("moonshine", "stentor_asr.moonshine.recogniser:MoonshineRecogniser")
     registry.reward("wer", "stentor_asr.reward:WERReward")
     registry.reward("cer", "stentor_asr.reward:CERReward")
     registry.reward("keyword", "stentor_asr.reward:KeywordReward")

@@ -1,0 +1,1 @@
+"""Moonshine (Jeffries et al. 2024) with the weights that its package carries."""
