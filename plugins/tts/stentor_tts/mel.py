@@ -37,15 +37,30 @@ def log_mel(audio: Tensor) -> Tensor:
     return mel.clamp(min=_FLOOR).log().transpose(-1, -2).reshape(*audio.shape[:-1], frames, BINS)
 
 
+def normalised(frames: Tensor) -> Tensor:
+    """Log-mel frames with about zero mean and unit variance over speech: what networks are given."""
+    return (frames + 5) / 3
+
+
+def restored(values: Tensor) -> Tensor:
+    """The log-mel frames of `normalised` values."""
+    return values * 3 - 5
+
+
 @cache
 def filters(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Triangular mel filters float [BINS, _FFT // 2 + 1] (Slaney's scale and area normalisation)."""
-    edges = _hertz(torch.linspace(0, _mel(SAMPLE_RATE / 2), BINS + 2, dtype=torch.float64))
+    edges = edges_of_bins()
     bins = torch.linspace(0, SAMPLE_RATE / 2, _FFT // 2 + 1, dtype=torch.float64)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     area = (2 / (edges[2:] - edges[:-2]))[:, None]
     return (torch.minimum(rising, falling).clamp(min=0) * area).to(device, dtype)
+
+
+def edges_of_bins() -> Tensor:
+    """Frequencies (Hz) between which the bins rise and fall, float64 [BINS + 2]: bin b is centred on edge b + 1."""
+    return _hertz(torch.linspace(0, _mel(SAMPLE_RATE / 2), BINS + 2, dtype=torch.float64))
 
 
 def _mel(hertz: float) -> float:
