@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from stentor.errors import Problem
+from stentor.errors import Problem, StentorError
 from stentor.interfaces.component import Component
 
 
@@ -27,16 +27,21 @@ class Task(Component, nn.Module):
 
     The constructor is wired with one positional parameter per role of `roles`, in that order; the rest is configured.
 
+    A task gives texts (`predict`), or audio (`synthesise`, capability ``"speaks"``), or both. What only speaks has no
+    texts to score while it trains: validation gives its loss alone, and `stentor evaluate` scores what it says.
+
     Attributes:
         roles: role name -> kind, e.g. ``{"encoder": "encoder", "text": "tokenizer"}``. A recipe has one section per
             role; a role whose name differs from its kind is written ``tokenizer@text`` in a defaults list.
         optional_roles: the roles that a recipe may leave unfilled; their parameters come last and default to None.
-        metrics: names of the metrics that score its outputs.
+        metrics: names of the metrics that score its outputs; those of audio (`AudioMetric`) only in evaluation.
+        spent: share of the budget that training has spent, set before every step; for what begins at some share of it.
     """
 
     roles: ClassVar[Mapping[str, str]]
     optional_roles: ClassVar[frozenset[str]] = frozenset()
     metrics: ClassVar[tuple[str, ...]] = ("wer", "cer")
+    spent: float = 0.0
 
     @classmethod
     @abstractmethod
@@ -73,9 +78,24 @@ class Task(Component, nn.Module):
         """Loss of a batch from the loader: ``audio`` [B, N], ``audio_lengths`` [B], ``texts`` list[str], ``ids``
         list[str], and ``frames`` [B, T, D], ``frame_lengths`` [B] instead of audio when encoder outputs are cached."""
 
-    @abstractmethod
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
-        """Outputs for the same kind of batch, one text per row; batch equals single."""
+        """Outputs for the same kind of batch, one text per row; batch equals single.
+
+        Raises:
+            StentorError: when the task gives no texts.
+        """
+        raise StentorError(f"{type(self).__name__} gives no texts.", path="task")
+
+    def synthesise(self, batch: Mapping[str, Any]) -> list[Tensor]:
+        """What is said for the same kind of batch: a waveform float [N] in [-1, 1] at `sample_rate` for every row.
+
+        Batch equals single. What a row shall say is its text, or its audio for a task that says again what it hears;
+        a task documents which of the rows' fields (``prompt``, ``style``, ...) it obeys.
+
+        Raises:
+            StentorError: when the task does not speak: it lacks the capability ``"speaks"``.
+        """
+        raise StentorError(f"{type(self).__name__} does not speak: it gives no audio.", path="task")
 
     def cached_encoder(self) -> nn.Module | None:
         """The frozen encoder whose outputs the loader may cache on disk, or None."""
@@ -95,7 +115,9 @@ class Task(Component, nn.Module):
     def statistics(self) -> dict[str, Any] | None:
         """What was counted while predicting since the last call, JSON-ready, which begins the count anew.
 
-        `stentor evaluate` writes it beside the scores of a set and the report shows what it knows of it.
+        `stentor evaluate` writes it beside the scores of a set and the report shows what it knows of it: ``decoding``
+        of drafted tokens; ``codebooks``, a list of ``{name, size, used, perplexity}``; ``first_packet_seconds``, a list
+        of how long it took each time until the first samples could be played (s).
         """
         return None
 
