@@ -133,10 +133,12 @@ class Training(LightningModule):
             randomness.seed_all(self.seed + self.global_rank)
         else:
             self._restore(self._checkpoint.state())
+        self.place.share = self._spent(self.place.step)
         self.after.begin(self)
         self.place.began = time.monotonic()
 
     def training_step(self, batch: dict[str, Any], index: int) -> Tensor:
+        self.task.spent = self.place.share
         loss = self.task.training_loss(batch)
         value = loss.value.detach()
         self._window.append((batch["ids"], value))
