@@ -36,7 +36,7 @@ class Tail(nn.Module):
         mask: Tensor | None = None,
         positions: Tensor | None = None,
         cache: Any | None = None,
-        packed: Sequence[int] | None = None,
+        packed: Sequence[int | Sequence[int]] | None = None,
     ) -> Tensor:
         """Hidden states [B, T, dim]; arguments as for `Backbone.forward`."""
 
@@ -57,10 +57,12 @@ class Backbone(Component, nn.Module):
     Attributes:
         dim: width of embeddings and hidden states.
         layers: number of decoder layers.
+        adaptable: whether `train.lora` applies to it; a frozen reference is left as it is.
     """
 
     dim: int
     layers: int
+    adaptable: bool = True
 
     @classmethod
     @abstractmethod
@@ -79,7 +81,7 @@ class Backbone(Component, nn.Module):
         mask: Tensor | None = None,
         positions: Tensor | None = None,
         cache: Any | None = None,
-        packed: Sequence[int] | None = None,
+        packed: Sequence[int | Sequence[int]] | None = None,
     ) -> Tensor:
         """Run the layers.
 
@@ -91,7 +93,9 @@ class Backbone(Component, nn.Module):
             cache: from `new_cache`; the T inputs are appended to it in place, right padding uncounted, and no gradient
                 flows. S then counts the cache's positions and the T new ones.
             packed: lengths of the sequences that lie end to end in the one row of `inputs` (B = 1, summing to T);
-                attention never crosses them and positions restart. Excludes `mask` and `cache`.
+                attention never crosses them and positions restart. Excludes `mask` and `cache`. Where the backbone
+                claims ``forks``, an entry may be the length of a beginning and those of continuations, each of which
+                follows it directly and sees nothing of the others.
 
         Returns:
             Hidden states after the final norm [B, T, dim].

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+from stentor.model import forks
+from stentor.model.forks import Packing
 
 NAME = "stentor"
 
@@ -31,7 +32,7 @@ def attend(  # noqa: PLR0917 - the signature by which transformers calls it
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    packed: Sequence[int] | None = None,
+    packed: Packing | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention of queries [B, H, T, d] over keys and values [B, H', S, d].
@@ -44,7 +45,7 @@ def attend(  # noqa: PLR0917 - the signature by which transformers calls it
         attention_mask: bool [B or 1, 1, T, S], True where a query sees a key; None: causal, or all keys for one query.
         dropout: probability of dropping an attention weight.
         scaling: factor on the scores.
-        packed: lengths of sequences lying end to end; each attends causally to itself alone.
+        packed: what lies end to end in one row (`stentor.model.forks`); sequences see nothing of each other.
 
     Returns:
         float [B, T, H, d], and None in place of the attention weights.
@@ -56,7 +57,5 @@ def attend(  # noqa: PLR0917 - the signature by which transformers calls it
         causal = attention_mask is None and query.shape[2] > 1
         out = sdpa(query, key, value, attn_mask=attention_mask, is_causal=causal)
     else:
-        lengths = list(packed)
-        parts = zip(*(torch.split(x, lengths, 2) for x in (query, key, value)), strict=True)
-        out = torch.cat([sdpa(q, k, v, is_causal=True) for q, k, v in parts], 2)
+        out = forks.attend(query, key, value, packed, sdpa)
     return out.transpose(1, 2).contiguous(), None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stentor.model import forks
 from stentor.model.cache import CacheShape, KeyValueCache
+from stentor.model.forks import Packing
 from stentor.model.fused import FusedDecoder
 
 
@@ -35,15 +36,15 @@ class CachedDecoder:
         mask: Tensor | None = None,
         positions: Tensor | None = None,
         cache: KeyValueCache | None = None,
-        packed: Sequence[int] | None = None,
+        packed: Packing | None = None,
     ) -> Tensor:
         """As `stentor.interfaces.backbone.Backbone.forward`."""
         if cache is not None:
             return self._step(inputs, mask, positions, cache)
         if packed is not None:
-            if len(inputs) != 1 or sum(packed) != inputs.shape[1] or mask is not None:
+            if len(inputs) != 1 or forks.length(packed) != inputs.shape[1] or mask is not None:
                 raise ValueError(f"packed lengths {list(packed)} do not describe one unmasked row of {inputs.shape[1]}")
-            positions = torch.cat([torch.arange(n, device=inputs.device) for n in packed])[None]
+            positions = forks.positions(packed, inputs.device)[None]
         inputs = functional.dropout(inputs, self.dropout, self.training)
         mask = mask if mask is not None and mask.ndim == 3 else None
         return self._run(inputs, mask, positions, packed=packed)

@@ -45,6 +45,8 @@ class CausalLM(CachedDecoder, Backbone):
             above but `dropout`. Vocabulary rows beyond theirs are new.
     """
 
+    capabilities = frozenset({"forks"})
+
     def __init__(
         self,
         vocabulary_size: int,

@@ -175,6 +175,20 @@ class BackboneContract(ModuleContract):
             self.agree(measured, backbone(row[None])[0], f"sequence {index} packed against alone")
 
     @torch.no_grad()
+    def test_forks_equal_separate(self) -> None:
+        """Continuations that share their beginning give what they give with a copy of it each."""
+        self.need("forks")
+        backbone = self.build()
+        begun, *rows = self.sequences(backbone)[0]
+        rows.append(backbone.embed(self.ids(len(rows[-1]), seed=99)))
+        fork = [len(begun), *map(len, rows)]
+        together = backbone(torch.cat([begun, *rows, begun])[None], packed=[fork, len(begun)])[0]
+        _, *parts, _ = together.split([*fork, len(begun)])
+        for index, (measured, row) in enumerate(zip(parts, rows, strict=True)):
+            alone = backbone(torch.cat([begun, row])[None])[0, len(begun) :]
+            self.agree(measured, alone, f"continuation {index} in a fork against alone")
+
+    @torch.no_grad()
     def test_resize_vocabulary(self) -> None:
         """Growing the vocabulary leaves embeddings and logits of the old ids as they were."""
         backbone, ids, old = self.build(), self.ids(1, 6), self.vocabulary_size

@@ -201,7 +201,7 @@ def _adapt(task: Task, settings: TrainSettings, pretrained: set[str]) -> set[str
     from stentor.interfaces.backbone import Backbone
     from stentor.model import lora
 
-    for backbone in [module for module in task.modules() if isinstance(module, Backbone)]:
+    for backbone in [module for module in task.modules() if isinstance(module, Backbone) and module.adaptable]:
         lora.apply(backbone, settings.lora)
     renamed = {name.replace(".base_layer.", "."): name for name in weights.tensors(task)}
     return {renamed[name] for name in pretrained}

@@ -182,3 +182,16 @@ def test_pretrained_weights_of_another_family_or_nowhere(tmp_path):
         CausalLM(SIZE, weights=str(tmp_path))
     with pytest.raises(StentorError, match="not at hand"):
         CausalLM(SIZE, weights="nobody/nothing")
+
+
+def test_a_fork_gives_the_loss_and_gradients_of_copies_of_its_beginning():
+    ours, begun = model(), ids(5)
+    rests = [ids(n, seed=n) for n in (4, 4, 2, 7)]
+    apart = sum(ours(ours.embed(torch.cat([begun, rest]))[None])[0, 4:].square().sum() for rest in rests) / 100
+    expected = torch.autograd.grad(apart, list(ours.parameters()))
+    fork = [len(begun), *map(len, rests)]
+    hidden = ours(ours.embed(torch.cat([begun, *rests]))[None], packed=[fork])[0]
+    together = (hidden[5:].square().sum() + len(rests) * hidden[4].square().sum()) / 100
+    torch.testing.assert_close(together, apart, atol=1e-4, rtol=1e-5)
+    for found, wanted in zip(torch.autograd.grad(together, list(ours.parameters())), expected, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
