@@ -45,17 +45,22 @@ def generate(
         settings: sampling and limits.
         grammar: which tokens may come next, with a state per row.
         on_token: called with (row, token) as soon as a token is chosen.
-        stop: called with (row, tokens so far) after every token; True ends the row.
+        stop: called with (row, tokens so far) after every token; True ends the row. Where prompts have several
+            continuations, rows are those of the continuations.
         drafter: proposes tokens that one pass verifies; greedy decoding only.
         prompt_ids: for the drafter, where prompts are embeddings: int64 [T] per row, -1 where there is no id.
 
     Raises:
-        StentorError: for an empty prompt, a grammar over another vocabulary, or a drafter with a temperature.
+        StentorError: for an empty prompt, a grammar over another vocabulary, or a drafter with a temperature,
+            several samples or log-probabilities of the policy.
     """
     settings = settings or GenerationSettings()
     if drafter is not None and settings.temperature:
         raise StentorError(f"drafted tokens are verified in greedy decoding alone; the temperature must be 0, not "
                            f"{settings.temperature:g}.", path="temperature", value=settings.temperature)  # fmt: skip
+    if drafter is not None and (settings.samples > 1 or settings.log_probs == "policy"):
+        raise StentorError("with a drafter each prompt has one greedy continuation and the model's log-probabilities.",
+                           path="samples" if settings.samples > 1 else "log_probs")  # fmt: skip
     if not prompts:
         return Generation([], [], [] if settings.log_probs else None)
     options: dict[str, Any] = {"grammar": grammar, "on_token": on_token, "stop": stop}

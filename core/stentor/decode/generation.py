@@ -17,7 +17,7 @@ Stop = Callable[[int, Sequence[int]], bool]
 
 @dataclass(frozen=True)
 class Generation:
-    """What came out, one entry per prompt.
+    """What came out, one entry per prompt, or per continuation where the settings ask for several `samples`.
 
     Attributes:
         tokens: the generated ids, the stop id included.

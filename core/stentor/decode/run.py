@@ -36,6 +36,7 @@ class Run:
     ) -> None:
         self.backbone, self.settings, self.grammar = backbone, settings, grammar
         self.on_token, self.stop = on_token, stop
+        rows *= settings.samples
         self.sampler = Sampler(settings, rows)
         self.active = list(range(rows))
         self.tokens: list[list[int]] = [[] for _ in range(rows)]
@@ -51,6 +52,10 @@ class Run:
         cache, _, hidden = self._prefill(prompts)
         ends = torch.tensor([len(prompt) for prompt in prompts], device=hidden.device)
         hidden = hidden[torch.arange(len(prompts), device=hidden.device), ends - 1]
+        if self.settings.samples > 1:
+            copies = torch.arange(len(prompts), device=hidden.device).repeat_interleave(self.settings.samples)
+            cache.select(copies)
+            hidden = hidden[copies]
         while True:
             chosen, going = self._take(self.backbone.project(hidden))
             if not going:
@@ -89,7 +94,8 @@ class Run:
             masked = self._allowed_only(logits, [self.grammar.allowed(self.states[row]) for row in self.active])
         chosen = self.sampler.choose(masked, self.active, self.tokens)
         if self.settings.log_probs:
-            taken = logits.gather(-1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
+            for_whom = masked / (self.settings.temperature or 1) if self.settings.log_probs == "policy" else logits
+            taken = for_whom.gather(-1, chosen[:, None])[:, 0] - for_whom.logsumexp(-1)
             for row, value in zip(self.active, taken.tolist(), strict=True):
                 self.log_probs[row].append(value)
         going = [place for place, token in enumerate(chosen.tolist()) if self._goes_on(self.active[place], token)]

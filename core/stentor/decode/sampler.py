@@ -46,14 +46,20 @@ class Sampler:
 
     def _sampled(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
         settings, size = self.settings, logits.shape[-1]
-        kept = min(settings.top_k or size, size)
-        best, ids = torch.topk(logits.double() / settings.temperature, kept)
+        scaled = logits.double() / settings.temperature
+        if not settings.top_k and settings.top_p == 1:  # nothing is cut off, so nothing has to be sorted
+            return self._drawn(scaled.softmax(-1), rows)
+        best, ids = torch.topk(scaled, min(settings.top_k or size, size))
         probabilities = best.softmax(-1)
         total = probabilities.cumsum(-1)
         # a token stays while those before it have not yet gathered top_p
         probabilities = probabilities.masked_fill(total - probabilities >= settings.top_p, 0)
+        return ids.gather(-1, self._drawn(probabilities, rows)[:, None])[:, 0]
+
+    def _drawn(self, probabilities: Tensor, rows: Sequence[int]) -> Tensor:
+        """One place per row of `probabilities` [B, K], which need not sum to 1; never one of probability 0."""
         total = probabilities.cumsum(-1)
         drawn = torch.tensor([self.streams[row].random() for row in rows], dtype=total.dtype, device=total.device)
         index = torch.searchsorted(total, (drawn * total[:, -1])[:, None], right=True)
-        last = (probabilities > 0).sum(-1, keepdim=True) - 1
-        return ids.gather(-1, torch.minimum(index, last))[:, 0]
+        last = probabilities.shape[-1] - 1 - (probabilities > 0).flip(-1).int().argmax(-1, keepdim=True)
+        return torch.minimum(index, last)[:, 0]

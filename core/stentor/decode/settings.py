@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from stentor.errors import Problem, StentorError
 
@@ -21,8 +22,11 @@ class GenerationSettings:
         repetition_penalty: divides positive and multiplies negative logits of tokens that the row has already
             generated (Keskar et al. 2019, arXiv 1909.05858); 1: none.
         seed: row i samples with a generator of its own, seeded with ``seed + i``.
-        log_probs: whether to return the log-probability that the model gives each chosen token, before temperature,
-            truncation, penalty and grammar.
+        log_probs: whether to return the log-probability of each chosen token: True or ``model`` is what the model gives
+            it, before temperature, truncation, penalty and grammar; ``policy`` counts temperature and grammar in, but
+            not truncation and penalty, and is what a policy gradient differentiates.
+        samples: continuations of each prompt, which is read once; they lie side by side, and row i continues prompt
+            ``i // samples``.
     """
 
     max_new_tokens: int = 256
@@ -32,7 +36,8 @@ class GenerationSettings:
     top_p: float = 1.0
     repetition_penalty: float = 1.0
     seed: int = 0
-    log_probs: bool = False
+    log_probs: bool | Literal["model", "policy"] = False
+    samples: int = 1
 
     def __post_init__(self) -> None:
         rules = {
@@ -41,6 +46,7 @@ class GenerationSettings:
             "top_k": (self.top_k >= 0, "must be 0 (all) or positive"),
             "top_p": (0 < self.top_p <= 1, "must lie in (0, 1]"),
             "repetition_penalty": (self.repetition_penalty > 0, "must be positive"),
+            "samples": (self.samples >= 1, "must be at least 1"),
         }
         wrong = [
             Problem(f"{text}, not {getattr(self, name)}.", name, getattr(self, name))

@@ -131,3 +131,31 @@ def test_wrong_settings_are_all_named():
     assert {problem.path for problem in caught.value.problems} == {
         "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty"
     }  # fmt: skip
+
+
+def test_several_samples_of_a_prompt_are_those_of_copies_of_it(backbone, prompts):
+    settings = {"max_new_tokens": 12, "temperature": 1.0, "seed": 9, "stop_ids": (7, 8, 9), "log_probs": True}
+    shared = generate(backbone, prompts, GenerationSettings(**settings, samples=3))
+    copied = generate(backbone, [prompt for prompt in prompts for _ in range(3)], GenerationSettings(**settings))
+    assert shared.tokens == copied.tokens and shared.reasons == copied.reasons
+    assert len({tuple(row) for row in shared.tokens[:3]}) > 1
+    for one, other in zip(shared.log_probs, copied.log_probs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def test_log_probs_of_the_policy_count_temperature_and_grammar_in(backbone, prompts):
+    grammar = only(SIZE, range(20, SIZE))
+    settings = GenerationSettings(max_new_tokens=8, temperature=1.7, log_probs="policy")
+    made = generate(backbone, prompts, settings, grammar=grammar)
+    backbone.eval()
+    for prompt, tokens, log_probs in zip(prompts, made.tokens, made.log_probs, strict=True):
+        inputs = backbone.embed(torch.cat([prompt, torch.tensor(tokens)])[None])
+        logits = backbone.project(backbone(inputs))[0, len(prompt) - 1 : -1] / 1.7
+        exact = logits[:, 20:].log_softmax(-1)[range(len(tokens)), [token - 20 for token in tokens]]
+        torch.testing.assert_close(log_probs, exact.detach(), atol=1e-5, rtol=0)
+
+
+def test_a_drafter_has_neither_samples_nor_log_probs_of_the_policy(backbone, prompts):
+    for wrong in ({"samples": 2}, {"log_probs": "policy"}):
+        with pytest.raises(StentorError, match="one greedy continuation"):
+            generate(backbone, prompts, GenerationSettings(**wrong), drafter=torch.nn.Identity())
