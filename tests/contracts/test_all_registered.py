@@ -30,6 +30,20 @@ SMALL = {
         "unseen_voice": "hibari",
         "workers": 1,
     },
+    ("corpus", "styles"): {
+        "utterances": 5,
+        "valid": 1,
+        "heldout_sentences": 1,
+        "heldout_styles": 2,
+        "heldout_spans": 2,
+        "heldout_whisper": 1,
+        "heldout_voice": 2,
+        "heldout_open": 1,
+        "main": "espeak:en-us",
+        "voices": ("espeak:en-us+f2", "espeak:en-us~0.9"),
+        "unseen_voice": "hibari",
+        "workers": 1,
+    },
     ("corpus", "lm-text"): {"rows": 20, "chat": 10, "valid": 5},
 }
 TASK_SECTIONS = {
@@ -45,7 +59,7 @@ EXPECTED_FAILED: dict[tuple[str, str], dict[str, str]] = {}
 
 def contract_of(entry):
     """A test class for one component."""
-    base = contract_for(entry.kind)
+    base = contract_for(entry.kind, entry.name)
     name = "Test" + "".join(part.capitalize() for part in (*entry.kind.split("-"), *entry.name.split("-")))
     key = (entry.kind, entry.name)
     body = {"name": entry.name, "config": SMALL.get(key, {}), "expected_failed": EXPECTED_FAILED.get(key, {})}

@@ -19,6 +19,16 @@ def stentor_kinds(registry: Registry) -> None:
 
 @stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
+    registry.codec("dual", "stentor_tts.tokenizer.dual:DualCodec")
+    registry.task("dual-tokenizer", "stentor_tts.tokenizer.task:DualTokenizerTask")
+    registry.corpus("styles", "stentor_tts.corpora.styles:Styles")
+    registry.vocoder("vocos", "stentor_tts.vocoders.vocos:Vocos")
+    registry.vocoder("griffin-lim", "stentor_tts.vocoders.griffin_lim:GriffinLim")
+    registry.vocoder("source-filter", "stentor_tts.vocoders.source_filter:SourceFilter")
+    registry.task("vocoder", "stentor_tts.vocoders.task:VocoderTask")
+    registry.acoustic("flow-dit", "stentor_tts.flow.dit:FlowDiT")
+    registry.acoustic("flow-unet", "stentor_tts.flow.unet:FlowUNet")
+    registry.task("flow", "stentor_tts.flow.task:FlowTask")
     registry.tokenizer("phonemes", "stentor_tts.text.phonemes:Phonemes")
 
 

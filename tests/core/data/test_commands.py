@@ -101,7 +101,7 @@ def test_a_build_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     first = _build(tmp_path, **SMALL)
     first[3].audio.unlink()
     spoken = []
-    monkeypatch.setattr(commands_audio, "_write", _noting(commands_audio._write, spoken))
+    monkeypatch.setattr(commands_audio, "write", _noting(commands_audio.write, spoken))
     assert _build(tmp_path, **SMALL) == first
     assert spoken == [first[3].audio]
 

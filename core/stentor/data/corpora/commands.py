@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from stentor.data.augment.noise import COLOURS
-from stentor.data.corpora.commands_audio import Plan, check_voices, in_processes, make
+from stentor.data.corpora.commands_audio import Plan, make
 from stentor.data.corpora.commands_text import Part, Sentences
+from stentor.data.corpora.speaking import check_voices, in_processes
 from stentor.interfaces.corpus import Corpus, Item, Rejected
 
 # Clear to a recogniser and apart from one another: speaker embeddings have cosines of at most 0.77 between their means.

@@ -35,8 +35,13 @@ class Grammar:
 @cache
 def grammar() -> Grammar:
     """The grammar in ``commands.txt``, beside this module."""
+    return read_grammar(files(__package__).joinpath("commands.txt").read_text("utf-8"))
+
+
+def read_grammar(text: str) -> Grammar:
+    """A grammar as ``commands.txt`` writes one: slots ``name: a | b``, patterns ``= ...``, comments ``# ...``."""
     slots, patterns = {}, []
-    for line in files(__package__).joinpath("commands.txt").read_text("utf-8").splitlines():
+    for line in text.splitlines():
         if line.startswith("= "):
             patterns.append(line[2:].strip())
         elif line and not line.startswith("#"):
@@ -56,10 +61,11 @@ class Sentences:
     Args:
         part: held-out and validation sentences never repeat; training sentences may.
         seed: of the stream.
+        source: whose sentences; the corpus `commands`'s own by default.
     """
 
-    def __init__(self, part: Part, seed: int) -> None:
-        self._part = part
+    def __init__(self, part: Part, seed: int, source: Grammar | None = None) -> None:
+        self._part, self._grammar = part, source or grammar()
         self._rng = random.Random(f"{part} {seed}")
         self._used: Counter[str] = Counter()
         self._seen: set[str] = set()
@@ -76,7 +82,7 @@ class Sentences:
         """Sentences that may be drawn next, each with its pattern."""
         found: dict[str, str] = {}
         for attempt in range(_ATTEMPTS):
-            pattern = self._pick(grammar().patterns)
+            pattern = self._pick(self._grammar.patterns)
             sentence = self._fill(pattern)
             may_repeat = self._part == "train" and attempt > _FRESH
             if part_of(sentence) == self._part and (may_repeat or sentence not in self._seen):
@@ -93,7 +99,7 @@ class Sentences:
         chosen: set[str] = set()
 
         def option(match: re.Match[str]) -> str:
-            picked = self._pick(tuple(text for text in grammar().slots[match.group(1)] if text not in chosen))
+            picked = self._pick(tuple(text for text in self._grammar.slots[match.group(1)] if text not in chosen))
             chosen.add(picked)
             return picked
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from stentor.data.corpora.commands_audio import Plan, check_voices, in_processes, make
+from stentor.data.corpora.commands_audio import Plan, make
 from stentor.data.corpora.commands_text import Part
 from stentor.data.corpora.phrases_text import CHAT, Phrase, Phrases
+from stentor.data.corpora.speaking import check_voices, in_processes
 from stentor.interfaces.corpus import Corpus, Item, Rejected
 
 _VOICES = ("hibari", "hibari", "espeak:en-us", "espeak:en-us+f2", "espeak:en-us+klatt2", "espeak:en-us+edward",

@@ -10,8 +10,8 @@ from typing import get_args
 
 from stentor.config import ranges
 from stentor.data.augment.noise import COLOURS
-from stentor.data.corpora.commands_audio import in_processes
 from stentor.data.corpora.commands_text import Part, Sentences
+from stentor.data.corpora.speaking import in_processes
 from stentor.interfaces.corpus import Corpus, Item, Rejected
 from stentor_asr.mining.field_audio import Garbage, Take, make
 

@@ -13,8 +13,9 @@ import numpy as np
 from stentor.data import audio
 from stentor.data.augment.codec import apply_codec
 from stentor.data.augment.noise import Colour, coloured_noise, mix
-from stentor.data.corpora.commands_audio import RATE, voice
+from stentor.data.corpora.speaking import RATE
 from stentor.data.resample import resample
+from stentor.data.voices.named import voice
 from stentor.interfaces.corpus import Item, Rejected
 
 Garbage = Literal["no speech", "clipped", "buried", "babble"]

@@ -1,0 +1,196 @@
+"""The audio of the corpus `styles`: stretches spoken at their own rates and levels, joined to one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stentor.data.corpora.speaking import RATE, digest, fault, write
+from stentor.data.resample import resample
+from stentor.data.voices.named import engine_of, unwhispered, voice
+from stentor.interfaces.corpus import Item, Rejected
+from stentor_tts.corpora.styles_text import marked
+
+SPEEDS = {-2: 0.7, -1: 0.85, 0: 1.0, 1: 1.2, 2: 1.45}
+"""Rate level -> speed; 1.0 is the voice's own."""
+GAINS = {-2: -12.0, -1: -6.0, 0: 0.0, 1: 6.0, 2: 12.0}
+"""Energy level -> gain (dB)."""
+TAGS = {"fast": (2, None), "slow": (-2, None), "loud": (None, 2), "soft": (None, -2)}
+"""Inline tag -> rate and energy level inside it; None: as outside."""
+LEVEL = -34.0
+"""Level of neutral speech (dB of full scale): with the highest gain, speech peaks below full scale."""
+MARGIN = 0.1
+"""Silence before and after the speech (s)."""
+_GAP = 0.04  # between stretches, s
+_FADE, _EDGE = 0.008, 0.01  # s
+_FRAME = 160  # samples
+_AUDIBLE, _SPEECH = 50.0, 30.0  # dB below the loudest frame
+_SHORTEST, _LONGEST = 0.12, 15.0  # s
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Words said at one rate and level, and the tag that they stand in (empty: none)."""
+
+    text: str
+    rate: int
+    energy: int
+    tag: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the samples of one utterance.
+
+    Attributes:
+        id: of the utterance.
+        split: which manifest it goes to.
+        stretches: what is said, in order.
+        voice: as `stentor.data.voices.named` reads it.
+        rate: level of the whole.
+        energy: level of the whole.
+        unit: ``word``, ``phrase`` or ``sentence``.
+        prompt: another utterance of the voice, for cloning.
+    """
+
+    id: str
+    split: str
+    stretches: tuple[Stretch, ...]
+    voice: str
+    rate: int = 0
+    energy: int = 0
+    unit: str = "sentence"
+    prompt: Plan | None = field(default=None)
+
+    @property
+    def text(self) -> str:
+        """The words without tags."""
+        return " ".join(stretch.text for stretch in self.stretches)
+
+    @property
+    def file(self) -> str:
+        """Name of its file; says by a hash what is in it, so that a finished file is never taken for another."""
+        return f"{self.split}/{self.id}-{digest(replace(self, prompt=None))}.flac"
+
+
+def plan(
+    name: str, split: str, text: str, voice: str, *, rate: int = 0, energy: int = 0, unit: str = "sentence"
+) -> Plan:
+    """An utterance without tags."""
+    return Plan(name, split, (Stretch(text, rate, energy),), voice, rate, energy, unit)
+
+
+def plan_tagged(name: str, split: str, stretches: Sequence[tuple[str, str]], voice: str) -> Plan:
+    """An utterance of (words, tag), neutral outside its tags."""
+    made = []
+    for text, tag in stretches:
+        rate, energy = TAGS.get(tag, (0, 0))
+        made.append(Stretch(text, rate or 0, energy or 0, tag))
+    return Plan(name, split, tuple(made), voice)
+
+
+def make(plan: Plan, folder: Path) -> Item | Rejected:
+    """Speak, check and write `plan` and its prompt into `folder`, unless that was done before."""
+    target, custom = folder / plan.file, _describe(plan)
+    if plan.prompt:
+        other = make(plan.prompt, folder)
+        if isinstance(other, Rejected):
+            return Rejected(plan.id, f"its prompt cannot be used: {other.reason}")
+        custom["prompt"] = {"audio": Path(plan.prompt.file).name, "text": plan.prompt.text}
+    if custom["spans"] or not target.exists():  # where a span lies is known only from speaking
+        try:
+            audio, bounds = speak(plan)
+        except (RuntimeError, ValueError) as cause:
+            return Rejected(plan.id, f"{plan.voice} failed: {type(cause).__name__}: {cause}")
+        except BadSpeech as bad:
+            return Rejected(plan.id, str(bad))
+        _place(custom["spans"], plan, bounds)
+        if not target.exists():
+            write(target, audio)
+    return Item(plan.id, target, plan.text, unwhispered(plan.voice), "en", plan.split, custom=custom)
+
+
+class BadSpeech(Exception):
+    """Why an utterance cannot be used."""
+
+
+def speak(plan: Plan) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Samples float32 [N] at 16 kHz, and where each stretch begins and ends in them.
+
+    Raises:
+        BadSpeech: when the voice gives what cannot be used.
+    """
+    pieces, bounds, place = [np.zeros(round(MARGIN * RATE), np.float32)], [], round(MARGIN * RATE)
+    for index, stretch in enumerate(plan.stretches):
+        gap = np.zeros(round(_GAP * RATE) if index else 0, np.float32)
+        said = _said(stretch, plan.voice)
+        pieces += [gap, said]
+        bounds.append((place + len(gap), place + len(gap) + len(said)))
+        place = bounds[-1][1]
+    audio = np.concatenate([*pieces, np.zeros(round(MARGIN * RATE), np.float32)])
+    if (peak := float(np.abs(audio).max())) > 1.0:
+        raise BadSpeech(f"too loud for its level: it would peak at {20 * np.log10(peak):.1f} dB above full scale")
+    return audio, bounds
+
+
+def speech_level(audio: np.ndarray) -> float:
+    """Level (dB of full scale) of the frames of 10 ms within 30 dB of the loudest one; audio float [N] at 16 kHz."""
+    power = _power(audio)
+    return float(10 * np.log10(power[power >= power.max() / 10 ** (_SPEECH / 10)].mean() + 1e-12))
+
+
+def _said(stretch: Stretch, name: str) -> np.ndarray:
+    speaker = voice(name)
+    spoken = speaker.speak(stretch.text, speed=SPEEDS[stretch.rate])
+    if reason := fault(spoken, speaker.sample_rate, _SHORTEST, _LONGEST):
+        raise BadSpeech(reason)
+    audio = _trimmed(resample(spoken, speaker.sample_rate, RATE))
+    gain = 10 ** ((LEVEL + GAINS[stretch.energy] - speech_level(audio)) / 20)
+    return audio * np.float32(gain) * _fades(len(audio))
+
+
+def _trimmed(audio: np.ndarray) -> np.ndarray:
+    """Without what is 50 dB below the loudest frame at either end, but for 10 ms."""
+    power = _power(audio)
+    heard = np.flatnonzero(power >= power.max() / 10 ** (_AUDIBLE / 10)) * _FRAME
+    edge = round(_EDGE * RATE)
+    return audio[max(0, heard[0] - edge) : heard[-1] + _FRAME + edge]
+
+
+def _power(audio: np.ndarray) -> np.ndarray:
+    whole = np.pad(audio.astype(np.float64), (0, -len(audio) % _FRAME))
+    return (whole.reshape(-1, _FRAME) ** 2).mean(1)
+
+
+def _fades(length: int) -> np.ndarray:
+    ramp = np.minimum(np.arange(length) + 1, np.arange(length)[::-1] + 1) / (_FADE * RATE)
+    return np.minimum(ramp, 1.0).astype(np.float32)
+
+
+def _place(spans: list[dict[str, Any]], plan: Plan, bounds: Sequence[tuple[int, int]]) -> None:
+    """Fill in the times of the tagged stretches."""
+    tagged = [place for stretch, place in zip(plan.stretches, bounds, strict=True) if stretch.tag]
+    for span, (start, end) in zip(spans, tagged, strict=True):
+        span |= {"start": start / RATE, "end": end / RATE}
+
+
+def _describe(plan: Plan) -> dict[str, Any]:
+    spoken = {"engine": engine_of(plan.voice), "voice": plan.voice, "speed": SPEEDS[plan.rate]}
+    whisper = unwhispered(plan.voice) != plan.voice
+    style = {"rate": plan.rate, "energy": plan.energy, "whisper": whisper}
+    spans = [{"tag": stretch.tag} for stretch in plan.stretches if stretch.tag]
+    tagged = {"marked": marked([(one.text, one.tag) for one in plan.stretches])} if spans else {}
+    licence = voice(plan.voice).licence
+    return {
+        "synthetic": True,
+        **spoken,
+        "style": style,
+        "unit": plan.unit,
+        **tagged,
+        "spans": spans,
+        "licence": licence,
+    }
