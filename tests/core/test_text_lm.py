@@ -164,3 +164,20 @@ def test_it_computes_where_its_weights_are():
     read, lengths = task.ragged(task.model.backbone, [[1, 2, 3]], 6)
     packed = pack([instruction.example(task.vocabulary, [1], spans.heard(lengths[0]), [4, 5])])
     assert task.model.loss(packed, read)[0].device.type == "meta"
+
+
+def test_it_answers_as_a_policy():
+    task = assemble(CONFIG, texts=["abc", "say end"]).eval()
+    asked = batch([("say", "abc", "abc"), ("", "", "bbb")]) | {"ids": ["x", "y"]}
+    prompts = task.ask(asked)
+    assert [len(row) for row in prompts.embeddings] == [1 + 3 + 1 + 3 + 1, 1]
+    assert prompts.asked[0] == {"instruction": "say", "given": "abc", "id": "x", "reference": "abc"}
+    ids = task.tokens_of({"text": "cab"})
+    (made,) = task.responses(prompts, [0], [ids])
+    assert made == {"text": "cab", "tokens": ids} and ids[-1] in prompts.stop_ids
+    assert task.tokens_of({"tokens": [1, 2]}) == [1, 2]
+    assert bool(prompts.grammar.allowed(prompts.grammar.start())[ids].all())
+    twice = prompts.repeated([1, 1, 0])
+    assert [row["id"] for row in twice.asked] == ["y", "y", "x"] and len(twice) == 3
+    with pytest.raises(StentorError, match="'text' or 'tokens'"):
+        task.tokens_of({"score": 1.0})

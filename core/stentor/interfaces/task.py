@@ -112,6 +112,16 @@ class Task(Component, nn.Module):
             missing: names of the tensors that the other run did not have; a task may set them from those it did have.
         """
 
+    def training_state(self) -> dict[str, Any]:
+        """What the next step depends on beside weights, optimiser and random sources: tensors and plain data.
+
+        It goes into every checkpoint; a resumed run gives it to `load_training_state` before its first step.
+        """
+        return {}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `training_state` gave."""
+
     def statistics(self) -> dict[str, Any] | None:
         """What was counted while predicting since the last call, JSON-ready, which begins the count anew.
 

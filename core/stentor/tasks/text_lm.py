@@ -11,11 +11,12 @@ from torch import Tensor
 from stentor.decode.engine import generate
 from stentor.decode.settings import GenerationSettings
 from stentor.interfaces.backbone import Backbone
+from stentor.interfaces.policy import Policy, Prompts, asked_of, text_of
 from stentor.interfaces.task import Loss, Task
 from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.model.speech_lm import SpeechLM
 from stentor.sequence import instruction, spans
-from stentor.sequence.grammar import only
+from stentor.sequence.grammar import Grammar, only
 from stentor.sequence.packing import pack
 from stentor.sequence.spans import Span
 from stentor.sequence.vocabulary import Vocabulary
@@ -25,7 +26,7 @@ from stentor.train.assembly import build_role, build_text
 Sections = Mapping[str, Mapping[str, Any]]
 
 
-class TextLMTask(Task):
+class TextLMTask(Task, Policy):
     """Next-token loss on running text, and on the responses to instructions about a given text.
 
     A row of the manifest has its text, and where it is an instruction, the custom fields ``instruction`` and ``given``;
@@ -111,13 +112,34 @@ class TextLMTask(Task):
     @torch.inference_mode()
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
         """Responses to what each row asks; running text for a row that asks nothing."""
+        return respond(self.backbone, self.text, self.vocabulary, self._prompts(batch), self.longest)
+
+    def _prompts(self, batch: Mapping[str, Any]) -> list[Tensor]:
+        """Embeddings [T_i, D] of what each row asks, read without raggedness."""
         prompts = []
         for row in customs(batch):
             source = spans.text(self.text.encode(row.get("given", "")), weight=0.0)
             asked = instruction.prompt(self.vocabulary, self.text.encode(row.get("instruction", "")), source)
             prompts.append(asked if asks(row) else asked[:1])
-        packed = pack(prompts)
-        return respond(self.model.backbone, self.text, self.vocabulary, self.model.prompts(packed), self.longest)
+        return self.model.prompts(pack(prompts))
+
+    @property
+    def backbone(self) -> Backbone:
+        return self.model.backbone
+
+    def ask(self, batch: Mapping[str, Any]) -> Prompts:
+        embedded, end = self._prompts(batch), self.vocabulary.control("end")
+        longest = [self.longest] * len(embedded)
+        return Prompts(embedded, asked_of(batch), longest, answers(self.vocabulary), (end,))
+
+    def tokens_of(self, response: Mapping[str, Any]) -> list[int]:
+        if "tokens" in response:
+            return list(response["tokens"])
+        return [*self.text.encode(text_of(response)), self.vocabulary.control("end")]
+
+    def responses(self, prompts: Prompts, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+        end = self.vocabulary.control("end")
+        return [{"text": self.text.decode([i for i in row if i != end]), "tokens": list(row)} for row in tokens]
 
 
 def customs(batch: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -136,6 +158,10 @@ def respond(
     """Greedy responses to prompts [T_i, D], text alone, up to ``end``."""
     end = vocabulary.control("end")
     settings = GenerationSettings(max_new_tokens=longest, stop_ids=(end,))
-    allowed = only(vocabulary.size, [*vocabulary.block("text").range, end])
-    made = generate(backbone, prompts, settings, grammar=allowed)
+    made = generate(backbone, prompts, settings, grammar=answers(vocabulary))
     return [text.decode([i for i in row if i != end]) for row in made.tokens]
+
+
+def answers(vocabulary: Vocabulary) -> Grammar[None]:
+    """What a response may be made of: text up to ``end``."""
+    return only(vocabulary.size, [*vocabulary.block("text").range, vocabulary.control("end")])

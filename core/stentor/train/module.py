@@ -194,11 +194,13 @@ class Training(LightningModule):
         )
 
     def state(self) -> dict[str, Any]:
-        """Optimiser, random states of every process, gradient scaler. Called by all processes at once."""
+        """Optimiser, gradient scaler, and of every process the random states and what the task keeps. Called by all
+        processes at once."""
         strategy = self.trainer.strategy
         return {
             "optimizer": strategy.optimizer_state(self.trainer.optimizers[0]),
             "random": self._of_all(randomness.save()),
+            "task": self._of_all(self.task.training_state()),
             "precision": self.trainer.precision_plugin.state_dict(),
         }
 
@@ -213,6 +215,8 @@ class Training(LightningModule):
             return
         self.trainer.strategy.load_optimizer_state_dict({"optimizer_states": [state["optimizer"]]})
         self.trainer.precision_plugin.load_state_dict(state["precision"])
+        kept = state.get("task") or [{}]
+        self.task.load_training_state(kept[self.global_rank if len(kept) == self.trainer.world_size else 0])
         if len(state["random"]) == self.trainer.world_size:
             randomness.restore(state["random"][self.global_rank])
         else:

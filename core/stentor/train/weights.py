@@ -37,16 +37,17 @@ class Inventory:
 
 
 def load_pretrained(model: nn.Module) -> tuple[dict[str, dict[str, str]], set[str]]:
-    """Let every component of `model` read its pretrained weights.
+    """Let every component of `model` read its pretrained weights, the model itself last.
 
     Returns:
         Provenance by the component's name in the model, and the names of the tensors that were read.
     """
     before, provenance = digests(model), {}
-    for name, module in model.named_modules():
+    modules = dict(model.named_modules())
+    for name, module in (*((name, one) for name, one in modules.items() if name), ("", model)):
         found = module.load_pretrained() if isinstance(module, Component) else {}
         if found:
-            provenance[name] = dict(found)
+            provenance[name or "task"] = dict(found)
     after = digests(model) if provenance else before
     return provenance, {name for name, digest in after.items() if before.get(name) != digest}
 

@@ -311,3 +311,29 @@ def test_streamed_sets_train_and_resume(train, tmp_path):
     resume(tmp_path / "run", progress=False)
     one, other = last_weights(tmp_path / "whole"), last_weights(tmp_path / "run")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_what_a_task_keeps_between_steps_comes_back(train, tmp_path, monkeypatch):
+    """A task that counts its steps, interrupted and resumed, goes on counting."""
+    counted = []
+
+    class Counting(toy.ToyTask):
+        steps = torch.zeros(())
+
+        def training_loss(self, batch):
+            self.steps = self.steps + 1
+            counted.append(int(self.steps))
+            return super().training_loss(batch)
+
+        def training_state(self):
+            return {"steps": self.steps, "told": ["plain", 1.5]}
+
+        def load_training_state(self, state):
+            assert state["told"] == ["plain", 1.5]
+            self.steps = state["steps"]
+
+    monkeypatch.setattr(toy, "ToyTask", Counting)
+    quiet_fit(toy.recipe(train, steps=6, checkpoint_every=3), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-00000006")
+    resume(tmp_path / "run", progress=False)
+    assert counted == [1, 2, 3, 4, 5, 6, 4, 5, 6]
