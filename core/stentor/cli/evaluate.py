@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, help="where the results go; default: the run folder")
     parser.add_argument("--swap", action="append", default=[], metavar="GLOB=RUN",
                         help="take these tensors from another run, e.g. 'model.backbone.*=runs/lm-chat'")  # fmt: skip
+    parser.add_argument("--ground-truth", action="store_true",
+                        help="of a run that speaks: score the sets' own audio too, to compare with")  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="decode again what has been decoded before")
 
 
@@ -38,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise StentorError("name one run folder, or a recogniser with --recogniser NAME.")
     assigned = [word for word in arguments.words if "=" in word]
     changes = [word for word in assigned if word.lstrip("+").startswith("evaluate.")]
+    changes += ["evaluate.ground_truth=true"] * arguments.ground_truth
     decoders = _decoders(folders[0], assigned) if folders else []
     given = dict(word.split("=", 1) for word in assigned if word not in changes and word not in decoders)
     if arguments.recogniser:
@@ -90,13 +93,12 @@ def _evaluate(
 
 
 def _print(results: Sequence[dict[str, Any]], folder: Path) -> None:
-    from stentor.evaluate.table import footnotes, mistakes, table, verdicts
+    from stentor.evaluate.table import footnotes, mistakes, table, truths, verdicts
 
     print(table(results))
-    for line in (line for result in results for line in verdicts(result)):
-        print(line)
-    for line in (line for result in results for line in mistakes(result)):
-        print(line)
+    for tell in (truths, verdicts, mistakes):
+        for line in (line for result in results for line in tell(result)):
+            print(line)
     print("\n".join(footnotes(results)))
     failed = sum(result["failed"] for result in results)
     if failed:

@@ -65,8 +65,12 @@ def words(row: Row, normaliser: Normaliser) -> list[Step]:
 
 
 def alignments(rows: Sequence[Row], normaliser: Normaliser) -> Alignments:
-    """`words` of every row."""
-    return {row["id"]: words(row, normaliser) for row in rows}
+    """`words` of every row that has a text; what is spoken has one where a recogniser has heard it."""
+    return {row["id"]: words(row, normaliser) for row in rows if row["output"] or not _unheard(row)}
+
+
+def _unheard(row: Row) -> bool:
+    return "output_audio" in row and "heard" not in row.get("notes", {})
 
 
 def group(label: str, rows: Sequence[Row], metric: str, factor: float, aligned: Alignments) -> Group:
@@ -75,7 +79,7 @@ def group(label: str, rows: Sequence[Row], metric: str, factor: float, aligned: 
     found = bootstrap(counts, resamples=_RESAMPLES)
     errors, units = (sum(pair[side] for pair in counts) for side in (0, 1))
     value, low, high = (None if math.isnan(part) else part * factor for part in (found.value, found.low, found.high))
-    kinds = tally([step for row in rows for step in aligned[row["id"]]])
+    kinds = tally([step for row in rows for step in aligned.get(row["id"], ())])
     said = kinds["equal"] + kinds["substitution"] + kinds["deletion"]
     wrong = (kinds["substitution"], kinds["deletion"], kinds["insertion"])
     return Group(label, value, low, high, len(rows), errors, units, said, *wrong)

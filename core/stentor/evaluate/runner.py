@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -18,11 +18,13 @@ from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.evaluate import breakdown, machine
-from stentor.evaluate.decoding import Predictor, batch_of, decode, read
+from stentor.evaluate.audio_scoring import against_truth, check_metrics, load_judges, score_truth, tells
+from stentor.evaluate.decoding import Predictor, Production, Texts, batch_of, decode, read
 from stentor.evaluate.journal import Journal, Row
 from stentor.evaluate.scoring import build_metrics, scale, score, shown
 from stentor.evaluate.settings import EvaluateSettings
-from stentor.interfaces.metric import Metric
+from stentor.evaluate.speaking import Speech, speaks, spoken
+from stentor.interfaces.metric import AudioMetric, Metric
 from stentor.interfaces.task import Task
 from stentor.model.device import choose_device
 from stentor.plugins import registry
@@ -71,30 +73,67 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
     utterances = manifest.load(
         path, report=lambda rows: bad.extend({"where": row.where, "reason": row.reason} for row in rows)
     )
-    metrics = build_metrics(settings.metrics or subject.metrics, settings.normaliser)
+    metrics = build_metrics(settings.metrics or subject.metrics, settings.normaliser, settings.configured)
+    check_metrics(subject.predictor, metrics)
+    judges = load_judges(metrics)
     journal = Journal(subject.folder / "evaluation", name, _fingerprint(subject, path))
     _statistics(subject.predictor)  # what was counted before this set
-    rows = decode(subject.predictor, utterances, journal, settings, device, fresh=fresh)
+    making = _production(subject.predictor, journal, metrics)
+    rows = decode(subject.predictor, utterances, journal, settings, device, fresh=fresh, production=making)
     statistics = _statistics(subject.predictor) or journal.finished().get("statistics")
+    found = {utterance.id: utterance for utterance in utterances}
     result: Result = {
         "set": name,
         "manifest": str(path),
         "recipe": subject.recipe,
-        "metrics": score(rows, metrics, settings, settings.targets.get(name, {})),
+        **_scores(rows, found, metrics, settings, journal, path=path),
         "normaliser": settings.normaliser,
         **_costs(rows, device),
         "bad_rows": bad,
         **({"statistics": statistics} if statistics else {}),
         "machine": machine.describe(device),
+        **({"judges": judges} if judges else {}),
         **({"provenance": dict(subject.provenance)} if subject.provenance else {}),
         **({"swaps": dict(subject.swaps)} if subject.swaps else {}),
     }
-    found = {utterance.id: utterance for utterance in utterances}
-    _align(subject.predictor, shown(rows, next(iter(metrics)), settings.aligned), found, device)
+    if tells(subject.predictor):
+        first, metric = next(iter(metrics.items()))
+        least = shown(rows, first, settings.aligned, lower=metric.lower_is_better)
+        _align(subject.predictor, least, found, device)
     result["tables"] = _tables(rows, metrics, settings.normaliser)
     result["utterances"] = rows
     journal.close(result)
     return result
+
+
+def _production(predictor: Predictor, journal: Journal, metrics: Mapping[str, Metric]) -> Production:
+    """What is made of every batch: texts, or audio and the texts that metrics score beside it."""
+    if not speaks(predictor):
+        return Texts(predictor)
+    texts = any(not isinstance(metric, AudioMetric) for metric in metrics.values())
+    return Speech(cast(Task, predictor), journal.result.parent, journal.result.stem, texts=texts)
+
+
+def _scores(
+    rows: list[Row],
+    found: Mapping[str, Utterance],
+    metrics: Mapping[str, Metric],
+    settings: EvaluateSettings,
+    journal: Journal,
+    *,
+    path: str,
+) -> Result:
+    """``metrics``, and ``ground_truth`` where it is asked for; rows without a text get what the first judge heard."""
+    name = journal.result.stem
+    said = spoken(rows, found, journal.result.parent, path)
+    scores: Result = {"metrics": score(rows, metrics, settings, settings.targets.get(name, {}), said)}
+    for row in rows:
+        row["output"] = row["output"] or next(iter(row.get("notes", {}).get("heard", {}).values()), "")
+    over = settings.truth_targets.get(name, {})
+    if settings.ground_truth or over:
+        scores["ground_truth"] = score_truth(rows, found, path, metrics, settings)
+        against_truth(scores["metrics"], scores["ground_truth"], over)
+    return scores
 
 
 def _tables(rows: list[Row], metrics: Mapping[str, Metric], normaliser: str) -> Result:
@@ -120,16 +159,17 @@ def _place(predictor: Predictor, settings: EvaluateSettings) -> torch.device:
 def _costs(rows: list[Row], device: torch.device) -> Result:
     """Sizes, times and memory; the real-time factor counts the model alone, without reading files."""
     scored = [row for row in rows if "unscored" not in row]
-    audio = sum(row["duration"] for row in scored)
+    audio = sum(row.get("output_seconds", row["duration"]) for row in scored)
+    made = " that it made" if any("output_seconds" in row for row in scored) else ""
     processor, wall = (sum(row[key] for row in scored) for key in ("seconds", "wall_seconds"))
     return {
         "count": len(scored),
         "unscored": len(rows) - len(scored),
         "failed": sum("failure" in row for row in scored),
-        "hours": audio / 3600,
+        "hours": sum(row["duration"] for row in scored) / 3600,
         "rtf": processor / audio if audio else None,
         "rtf_wall": wall / audio if audio else None,
-        "rtf_means": "processor seconds of the model over seconds of audio (rtf_wall: elapsed seconds)",
+        "rtf_means": f"processor seconds of the model over seconds of audio{made} (rtf_wall: elapsed seconds)",
         "peak_memory_mb": machine.peak_memory_mb(),
         **({"peak_device_memory_mb": torch.cuda.max_memory_allocated(device) / 1e6} if device.type == "cuda" else {}),
     }

@@ -40,11 +40,19 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 def verdicts(result: Mapping[str, Any]) -> list[str]:
     """One sentence per target that the recipe set beforehand."""
     return [
-        f"{result['set']}: {name.upper()} {metric['value']:.2f} {metric['unit']}, target {metric['target']:g}: "
-        + ("met" if metric["met"] else "missed")
+        f"{result['set']}: {name.upper()} {metric['value']:.2f} {metric['unit']}, target {metric['target']:g}"
+        + (f" = {metric['target_means']}" if "target_means" in metric else "")
+        + (": met" if metric["met"] else ": missed")
         for name, metric in result["metrics"].items()
         if "target" in metric and metric["value"] is not None
     ]
+
+
+def truths(result: Mapping[str, Any]) -> list[str]:
+    """What the set's own audio scores, where that was asked for."""
+    own = {name: metric for name, metric in result.get("ground_truth", {}).items() if metric["value"] is not None}
+    told = ", ".join(f"{name.upper()} {ranged(metric)}" for name, metric in own.items())
+    return [f"{result['set']}: ground truth {told}"] if told else []
 
 
 def mistakes(result: Mapping[str, Any], most: int = 5) -> list[str]:
@@ -72,9 +80,11 @@ def footnotes(results: Sequence[Mapping[str, Any]]) -> list[str]:
     some = next(iter(first["metrics"].values()))
     device, threads = first["machine"]["device"], first["machine"]["threads"]
     plural = "" if threads == 1 else "s"
+    joined = any("blocks" in metric for result in results for metric in result["metrics"].values())
+    units = "utterances, or the blocks that they were joined into" if joined else "utterances"
     return [
         *told,
-        f"[low, high]: {some['confidence']:.0%} interval, bootstrap over utterances, {some['resamples']} resamples.",
+        f"[low, high]: {some['confidence']:.0%} interval, bootstrap over {units}, {some['resamples']} resamples.",
         f"RTF: {first['rtf_means']}; {threads} thread{plural}, device {device}.",
         "Memory: peak resident memory of the process (MB).",
     ]

@@ -117,5 +117,5 @@ class AudioMetric(Metric):
         return (0.0, 0.0)
 
     def blocks(self, rows: Sequence[Spoken]) -> list[list[int]]:
-        """Rows (their indices) that were measured together, which bootstrap intervals resample together; all of them."""
+        """Which rows (indices) were measured together, so that bootstrap intervals resample them together; all rows."""
         return [[index] for index in range(len(rows))]

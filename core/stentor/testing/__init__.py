@@ -22,6 +22,7 @@ from stentor.testing.outcome import ContractFailure, Result
 
 if TYPE_CHECKING:
     from stentor.testing.adapter import AdapterContract
+    from stentor.testing.audio_metric import AudioMetricContract
     from stentor.testing.backbone import BackboneContract
     from stentor.testing.contract import ComponentContract
     from stentor.testing.corpus import CorpusContract
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from stentor.testing.reward import RewardContract
     from stentor.testing.runner import check, contract_for, run_contract
     from stentor.testing.task import TaskContract
+    from stentor.testing.tn import TextNormaliserContract
     from stentor.testing.tokenizer import TokenizerContract
     from stentor.testing.vad import VadContract
     from stentor.testing.voice import VoiceContract
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdapterContract": "adapter",
+    "AudioMetricContract": "audio_metric",
     "BackboneContract": "backbone",
     "ComponentContract": "contract",
     "CorpusContract": "corpus",
@@ -54,6 +57,7 @@ _HOMES = {
     "NormaliserContract": "normaliser",
     "RewardContract": "reward",
     "TaskContract": "task",
+    "TextNormaliserContract": "tn",
     "TokenizerContract": "tokenizer",
     "VadContract": "vad",
     "VoiceContract": "voice",
@@ -65,6 +69,7 @@ _HOMES = {
 
 __all__ = [
     "AdapterContract",
+    "AudioMetricContract",
     "BackboneContract",
     "ComponentContract",
     "ContractFailure",
@@ -79,6 +84,7 @@ __all__ = [
     "Result",
     "RewardContract",
     "TaskContract",
+    "TextNormaliserContract",
     "TokenizerContract",
     "VadContract",
     "VoiceContract",

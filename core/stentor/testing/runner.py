@@ -27,6 +27,7 @@ _CONTRACTS = {
     "normaliser": "NormaliserContract",
     "reward": "RewardContract",
     "task": "TaskContract",
+    "tn": "TextNormaliserContract",
     "tokenizer": "TokenizerContract",
     "vad": "VadContract",
     "voice": "VoiceContract",
@@ -34,16 +35,21 @@ _CONTRACTS = {
 }
 
 
-def contract_for(kind: str) -> type[ComponentContract]:
+def contract_for(kind: str, name: str = "") -> type[ComponentContract]:
     """The contract of `kind`: ours, or what the interface of a plugin's kind names as ``contract``.
 
-    A kind without either gets the checks that hold for every component.
+    A kind without either gets the checks that hold for every component. An interface below that of a kind of ours may
+    name a contract of its own (as `AudioMetric` does); components `name` that implement it get that one.
 
     Raises:
         StentorError: when there is no such kind, or the contract that its plugin names cannot be used.
     """
     declared = registry().check_kind(kind)
     found: type[ComponentContract]
+    own = registry().get(kind, name).load() if name and kind in _CONTRACTS else None
+    if target := getattr(own, "contract", ""):
+        found = Entry(kind, "contract", target, declared.origin).load()
+        return found
     if kind in _CONTRACTS:
         found = getattr(importlib.import_module(f"stentor.testing.{kind}"), _CONTRACTS[kind])
         return found
@@ -65,7 +71,7 @@ def check(kind: str, name: str, **config: Any) -> list[Result]:
         StentorError: when there is no such component, or it has no such option.
     """
     _check_options(kind, name, config)
-    return run_contract(type(f"Test_{name}", (contract_for(kind),), {"name": name, "config": config}))
+    return run_contract(type(f"Test_{name}", (contract_for(kind, name),), {"name": name, "config": config}))
 
 
 def _check_options(kind: str, name: str, config: dict[str, Any]) -> None:

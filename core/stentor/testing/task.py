@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from stentor.interfaces.task import Task
 from stentor.plugins import registry
 from stentor.testing.module import ModuleContract, padded, place
 from stentor.testing.signals import SENTENCES, voiced
@@ -129,12 +130,40 @@ class TaskContract(ModuleContract):
     def test_predict_batch_equals_single(self) -> None:
         """One output for every row, the same in a batch and alone."""
         task = self.build()
+        if not self.gives_texts:
+            self.skip("it gives no texts")
         together = task.predict(self.batch(task))
         self.demand(len(together) == len(self.texts), f"{len(self.texts)} utterances give {len(together)} outputs.")
         for row, text in enumerate(together):
             self.demand(isinstance(text, str), f"output {row} is a {type(text).__name__}.")
             alone = task.predict(self.batch(task, [row]))[0]
             self.demand(alone == text, f"row {row} gives {text!r:.60} in a batch and {alone!r:.60} alone.")
+
+    @property
+    def gives_texts(self) -> bool:
+        """Whether it has a `predict` of its own; what speaks may do without."""
+        return self.component_class.predict is not Task.predict
+
+    def test_gives_something(self) -> None:
+        """It gives texts, or claims to speak; `synthesise` is its own where it claims that, and only there."""
+        speaks, own = "speaks" in self.component_class.capabilities, self.component_class.synthesise
+        self.demand(speaks or self.gives_texts, "it has no predict() and does not claim 'speaks'.")
+        fine = speaks == (own is not Task.synthesise)
+        self.demand(fine, f"'speaks' is {'' if speaks else 'not '}claimed, and synthesise() is of {own.__qualname__}.")
+
+    @torch.no_grad()
+    def test_synthesise_batch_equals_single(self) -> None:
+        """A waveform float [N] of finite samples for every row, the same in a batch and alone."""
+        self.need("speaks")
+        task = self.build()
+        together = task.synthesise(self.batch(task))
+        self.demand(len(together) == len(self.texts), f"{len(self.texts)} utterances give {len(together)} waveforms.")
+        for row, wave in enumerate(together):
+            fine = isinstance(wave, Tensor) and wave.ndim == 1 and wave.is_floating_point()
+            self.demand(fine, f"row {row} gives {type(wave).__name__} {tuple(getattr(wave, 'shape', ()))}, not [N].")
+            self.demand(bool(torch.isfinite(wave).all()), f"row {row} has samples that are not finite.")
+            (alone,) = task.synthesise(self.batch(task, [row]))
+            self.agree(alone.float(), wave.float(), f"row {row} alone against in a batch")
 
     @torch.no_grad()
     def test_state_round_trip(self) -> None:
@@ -144,7 +173,11 @@ class TaskContract(ModuleContract):
         other.load_state_dict(task.state_dict())
         self.agree(self.run(other), self.run(task), "the loss of a restored task against the original")
         batch = self.batch(task)
-        self.demand(other.eval().predict(batch) == task.predict(batch), "a restored task gives other outputs.")
+        if self.gives_texts:
+            self.demand(other.eval().predict(batch) == task.predict(batch), "a restored task gives other outputs.")
+        if "speaks" in self.component_class.capabilities:
+            for first, second in zip(other.eval().synthesise(batch), task.synthesise(batch), strict=True):
+                self.agree(first, second, "what a restored task says against the original")
 
     def test_alignment(self) -> None:
         """Times of tokens, where it tells them, lie within the utterance and in order."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from stentor.interfaces.metric import Metric
+from stentor.interfaces.metric import AudioMetric, Metric
 from stentor.plugins import registry
 from stentor.train import randomness
 from stentor.train.batches import Batches
@@ -27,12 +27,12 @@ class Validation:
     Args:
         batches: the data.
         items: utterances that are decoded for the metrics.
-        metrics: names of the metrics.
+        metrics: names of the metrics; those of audio wait for `stentor evaluate`, as speaking and judging takes long.
     """
 
     def __init__(self, batches: Batches, items: int, metrics: tuple[str, ...]) -> None:
         self.batches, self.items = batches, items
-        self.metrics: dict[str, Metric] = {name: registry().build("metric", name) for name in metrics if items}
+        self.metrics: dict[str, Metric] = text_metrics(metrics) if items else {}
 
     def __bool__(self) -> bool:
         return bool(self.batches.valid)
@@ -77,6 +77,12 @@ class Validation:
 
     def _placed(self, module: Training, batch: dict[str, Any]) -> dict[str, Any]:
         return {k: v.to(module.device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+
+
+def text_metrics(names: tuple[str, ...]) -> dict[str, Metric]:
+    """Those of the named metrics that score texts, by name."""
+    scored = [name for name in names if not issubclass(registry().get("metric", name).load(), AudioMetric)]
+    return {name: registry().build("metric", name) for name in scored}
 
 
 def best_of(metrics: Mapping[str, Metric], scores: Mapping[str, float]) -> float | None:
