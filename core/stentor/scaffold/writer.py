@@ -16,6 +16,7 @@ from stentor.plugins import installed
 KINDS = (
     "adapter",
     "backbone",
+    "codec",
     "corpus",
     "decoder",
     "drafter",
@@ -25,13 +26,14 @@ KINDS = (
     "normaliser",
     "reward",
     "task",
+    "tn",
     "tokenizer",
     "vad",
     "voice",
 )
 """The kinds for which there is a template."""
 
-_WITHOUT_RECIPE = ("decoder", "drafter", "itn", "reward", "vad", "voice")
+_WITHOUT_RECIPE = ("codec", "decoder", "drafter", "itn", "reward", "tn", "vad", "voice")
 """Kinds that no shipped task has a role for."""
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stentor.testing.adapter import AdapterContract
     from stentor.testing.audio_metric import AudioMetricContract
     from stentor.testing.backbone import BackboneContract
+    from stentor.testing.codec import CodecContract
     from stentor.testing.contract import ComponentContract
     from stentor.testing.corpus import CorpusContract
     from stentor.testing.decoder import DecoderContract
@@ -46,6 +47,7 @@ _HOMES = {
     "AdapterContract": "adapter",
     "AudioMetricContract": "audio_metric",
     "BackboneContract": "backbone",
+    "CodecContract": "codec",
     "ComponentContract": "contract",
     "CorpusContract": "corpus",
     "DecoderContract": "decoder",
@@ -71,6 +73,7 @@ __all__ = [
     "AdapterContract",
     "AudioMetricContract",
     "BackboneContract",
+    "CodecContract",
     "ComponentContract",
     "ContractFailure",
     "CorpusContract",

@@ -18,6 +18,7 @@ from stentor.testing.outcome import ContractFailure, Outcome, Result
 _CONTRACTS = {
     "adapter": "AdapterContract",
     "backbone": "BackboneContract",
+    "codec": "CodecContract",
     "corpus": "CorpusContract",
     "decoder": "DecoderContract",
     "drafter": "DrafterContract",
