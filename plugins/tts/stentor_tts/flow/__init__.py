@@ -1,0 +1,1 @@
+"""Acoustic models by conditional flow matching."""

@@ -1,0 +1,55 @@
+"""Acoustic model ``flow-dit``: flow matching with a diffusion transformer."""
+
+from __future__ import annotations
+
+from stentor.interfaces.codec import CodecSpec
+from stentor_tts.flow.decoder import FlowDecoder
+from stentor_tts.flow.networks import DiT
+
+
+class FlowDiT(FlowDecoder):
+    """Flow matching whose network is a diffusion transformer (Peebles and Xie 2022, arXiv 2212.09748).
+
+    Codes and a reference of a few seconds to log-mel frames; see `FlowDecoder` for how.
+
+    Args:
+        dim: width.
+        layers: transformer blocks.
+        heads: of attention.
+        hidden: width inside of the feed-forward layers.
+        stack: mel frames (10 ms) at one position: 2 gives 50 positions per second, 4 gives 25.
+        chunk: groups of codes that are made at once; 0 makes the whole utterance at once and does not stream.
+        left: chunks that a chunk looks back on.
+        lookahead: groups behind a chunk whose codes it sees.
+        steps: of Euler's method.
+        sway: from 0 (even steps) to -1 (steps lie closest together where the path begins).
+        guidance: how far to go beyond the conditioned prediction, away from the unconditioned one; 0 is none.
+        drop: share of training rows without any condition, which guidance needs; half as many are without reference.
+        variation: share of training rows in a voice that is drawn, by warping reference and target alike.
+        run: a trained run whose acoustic model this is.
+    """
+
+    def __init__(
+        self,
+        codec: CodecSpec,
+        *,
+        dim: int = 256,
+        layers: int = 6,
+        heads: int = 4,
+        hidden: int = 768,
+        stack: int = 4,
+        chunk: int = 3,
+        left: int = 6,
+        lookahead: int = 1,
+        steps: int = 6,
+        sway: float = 0.0,
+        guidance: float = 0.7,
+        drop: float = 0.15,
+        variation: float = 0.5,
+        run: str = "",
+    ) -> None:
+        super().__init__(
+            codec, dim=dim, heads=heads, stack=stack, chunk=chunk, left=left, lookahead=lookahead, steps=steps,
+            sway=sway, guidance=guidance, drop=drop, variation=variation, run=run,
+        )  # fmt: skip
+        self.network = DiT(self.grid.channels, dim, layers, heads, hidden)
