@@ -48,19 +48,19 @@ def restored(values: Tensor) -> Tensor:
 
 
 @cache
-def filters(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Triangular mel filters float [BINS, _FFT // 2 + 1] (Slaney's scale and area normalisation)."""
-    edges = edges_of_bins()
-    bins = torch.linspace(0, SAMPLE_RATE / 2, _FFT // 2 + 1, dtype=torch.float64)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+def filters(device: torch.device, dtype: torch.dtype, bins: int = BINS, size: int = _FFT) -> Tensor:
+    """Triangular mel filters float [bins, size // 2 + 1] (Slaney's scale and area normalisation)."""
+    edges = edges_of_bins(bins)
+    places = torch.linspace(0, SAMPLE_RATE / 2, size // 2 + 1, dtype=torch.float64)
+    rising = (places - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - places) / (edges[2:] - edges[1:-1])[:, None]
     area = (2 / (edges[2:] - edges[:-2]))[:, None]
     return (torch.minimum(rising, falling).clamp(min=0) * area).to(device, dtype)
 
 
-def edges_of_bins() -> Tensor:
-    """Frequencies (Hz) between which the bins rise and fall, float64 [BINS + 2]: bin b is centred on edge b + 1."""
-    return _hertz(torch.linspace(0, _mel(SAMPLE_RATE / 2), BINS + 2, dtype=torch.float64))
+def edges_of_bins(bins: int = BINS) -> Tensor:
+    """Frequencies (Hz) between which the bins rise and fall, float64 [bins + 2]: bin b is centred on edge b + 1."""
+    return _hertz(torch.linspace(0, _mel(SAMPLE_RATE / 2), bins + 2, dtype=torch.float64))
 
 
 def _mel(hertz: float) -> float:
