@@ -240,6 +240,7 @@ def test_ray_gets_every_shard_once(task, tmp_path, small_shards, monkeypatch):
     calls = []
     fake.init = lambda address, ignore_reinit_error: calls.append(address)
     fake.remote = Remote
+    fake.cluster_resources = lambda: {"CPU": 2.0}
     fake.wait = lambda waiting, num_returns: (waiting[-num_returns:], waiting[:-num_returns])
     fake.get = lambda reference: shards.carry_out(pickle.loads(reference))
     monkeypatch.setitem(sys.modules, "ray", fake)

@@ -7,12 +7,9 @@ import platform
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from stentor import __version__
 from stentor.cli.counts import at_least_one
-from stentor.config import schema, typing_rules
-from stentor.config.checking import Checker
+from stentor.config import words
 from stentor.data import split
 from stentor.data.prepare import AUDIO, PrepareSettings, prepare
 from stentor.errors import StentorError
@@ -51,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _source_and_options(entry: Entry, words: list[str]) -> tuple[Path | None, dict[str, Any]]:
-    pairs = [word for word in words if word.partition("=")[0].isidentifier() and "=" in word]
-    sources = [word for word in words if word not in pairs]
+def _source_and_options(entry: Entry, given: list[str]) -> tuple[Path | None, dict[str, Any]]:
+    pairs = [word for word in given if word.partition("=")[0].isidentifier() and "=" in word]
+    sources = [word for word in given if word not in pairs]
     needed = bool(entry.load().needs_source)
     if len(sources) > needed:
         takes = "takes one SOURCE" if needed else "makes its own audio and takes no SOURCE"
@@ -62,40 +59,7 @@ def _source_and_options(entry: Entry, words: list[str]) -> tuple[Path | None, di
         raise StentorError(f"corpus '{entry.name}' needs a SOURCE: stentor prepare {entry.name} SOURCE -o FOLDER.")
     if needed and not Path(sources[0]).exists():
         raise StentorError("there is no such file or folder.", path=sources[0])
-    return (Path(sources[0]) if needed else None), _options(entry, pairs)
-
-
-def _options(entry: Entry, pairs: list[str]) -> dict[str, Any]:
-    """Options as the constructor's signature types them; all faults are told together."""
-    hints = {field.name: field.hint for field in schema.of(entry).configured}
-    given: dict[str, Any] = {"name": entry.name}
-    for pair in pairs:
-        name, _, text = pair.partition("=")
-        given[name] = _value(text, hints.get(name, str), name)
-    checker = Checker(installed().registry)
-    checked = checker.component(given, "corpus", entry.name)
-    if checker.problems:
-        raise StentorError(problems=checker.problems)
-    return {name: value for name, value in checked.items() if name != "name"}
-
-
-def _value(text: str, hint: Any, name: str) -> Any:
-    """A word of the command line as plain data: text where text is wanted, else what YAML makes of it."""
-    hint = typing_rules.bare(hint)
-    arms = get_args(hint) if typing_rules.is_union(hint) else (hint,)
-    if text == "null" and type(None) in arms:
-        return None
-    if str in arms:
-        return text
-    if Path in arms:
-        return Path(text)
-    listed = arms[0] if isinstance(arms[0], type) else getattr(arms[0], "__origin__", None)
-    if listed in (list, tuple) and not text.startswith("["):
-        return [part.strip() for part in text.split(",")]
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as cause:
-        raise StentorError(f"'{text}' cannot be read as a value.", path=name, value=text) from cause
+    return (Path(sources[0]) if needed else None), words.options(installed().registry, entry, pairs)
 
 
 def _about(entry: Entry, source: Path | None, options: dict[str, Any], settings: PrepareSettings) -> dict[str, Any]:

@@ -6,16 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from stentor import parallel
 from stentor.data.atomic import replacing
-from stentor.errors import StentorError
-from stentor.extras import require
 from stentor.interfaces.corpus import Rejected
 from stentor_asr.mining import hearing
 from stentor_asr.mining.judging import judged
@@ -108,19 +105,7 @@ def read(path: str) -> tuple[list[Judged], list[Rejected]]:
 
 def here(shards: Sequence[Shard], jobs: int) -> Iterator[Shard]:
     """Carry out shards on this machine, `jobs` at a time; each is given out when it is done."""
-    if jobs == 1:
-        for shard in shards:
-            carry_out(shard)
-            yield shard
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_alone) as executor:
-        futures = {executor.submit(carry_out, shard): shard for shard in shards}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        finally:
-            executor.shutdown(cancel_futures=True)
+    return (shard for shard, _ in parallel.here(carry_out, shards, jobs))
 
 
 def on_ray(shards: Sequence[Shard], address: str) -> Iterator[Shard]:
@@ -129,25 +114,7 @@ def on_ray(shards: Sequence[Shard], address: str) -> Iterator[Shard]:
     Raises:
         StentorError: where Ray is not installed, or there is no cluster at the address.
     """
-    ray = require("ray", "ray", distribution="stentor-asr")
-    try:
-        ray.init(address=address, ignore_reinit_error=True)
-    except (ConnectionError, ValueError) as cause:
-        told = f"no Ray cluster answers there: {cause}"
-        raise StentorError(told, path="--ray", value=address) from cause
-    remote = ray.remote(carry_out)
-    waiting = {remote.remote(shard): shard for shard in shards}
-    while waiting:
-        ready, _ = ray.wait(list(waiting), num_returns=1)
-        for reference in ready:
-            ray.get(reference)
-            yield waiting.pop(reference)
-
-
-def _alone() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    return (shard for shard, _ in parallel.on_ray(carry_out, shards, address, distribution="stentor-asr"))
 
 
 @lru_cache(maxsize=1)

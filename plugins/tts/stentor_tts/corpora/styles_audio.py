@@ -100,7 +100,8 @@ def make(plan: Plan, folder: Path) -> Item | Rejected:
         other = make(plan.prompt, folder)
         if isinstance(other, Rejected):
             return Rejected(plan.id, f"its prompt cannot be used: {other.reason}")
-        custom["prompt"] = {"audio": Path(plan.prompt.file).name, "text": plan.prompt.text}
+        # relative to the manifest's folder, in which the workspace lies
+        custom["prompt"] = {"audio": f"{folder.name}/{plan.prompt.file}", "text": plan.prompt.text}
     if custom["spans"] or not target.exists():  # where a span lies is known only from speaking
         try:
             audio, bounds = speak(plan)
