@@ -1,0 +1,81 @@
+"""From a text as people write it, or SSML, to the sentences that a voice says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from stentor.errors import StentorError
+from stentor.plugins import registry
+from stentor_tts.text import characters, ssml
+from stentor_tts.text.characters import Known, Sieve
+from stentor_tts.text.script import Script, Sentence, Stretch
+from stentor_tts.text.sentences import sentences
+
+
+class Reading:
+    """The sentences of one text, made one after the other; afterwards it knows what could not be said.
+
+    Args:
+        script: stretches and breaks.
+        normalise: what is written to what is said.
+        known: see `Sieve`.
+    """
+
+    def __init__(self, script: Script, normalise: Callable[[str], str], known: Known | None) -> None:
+        self._script, self._normalise, self._sieve = script, normalise, Sieve(known)
+
+    def __iter__(self) -> Iterator[Sentence]:
+        """The sentences.
+
+        Raises:
+            StentorError: at the end, when nothing of the text could be said.
+        """
+        said = False
+        for sentence in sentences(self._script):
+            spoken = Sentence(tuple(self._spoken(sentence)), sentence.pause)
+            said = said or bool(spoken.stretches)
+            if spoken.stretches or spoken.pause:
+                yield spoken
+        if not said:
+            raise StentorError(f"nothing of the text can be said. {self.told}".strip(), path="text")
+
+    @property
+    def told(self) -> str:
+        """One sentence on the characters that were left out; empty when none was."""
+        return self._sieve.told()
+
+    def _spoken(self, sentence: Sentence) -> Iterator[Stretch]:
+        for stretch in sentence.stretches:
+            text = self._sieve(self._normalise(stretch.text))
+            if any(map(str.isalnum, text)):
+                yield Stretch(text, stretch.manner)
+
+
+class FrontEnd:
+    """Reads texts for a voice.
+
+    Args:
+        normaliser: what turns numbers and signs into words, of ``stentor list tn``; empty: nothing does.
+        known: whether the voice can say a character; None: see `Sieve`.
+        longest: characters of one text.
+
+    Raises:
+        StentorError: for a normaliser that is not there.
+    """
+
+    def __init__(
+        self, normaliser: str = "plain", known: Known | None = None, longest: int = characters.LONGEST
+    ) -> None:
+        entry = registry().get("tn", normaliser, path="normaliser") if normaliser else None
+        self._normalise: Callable[[str], str] = entry.load()() if entry else str
+        self._known, self._longest = known, longest
+
+    def read(self, text: str) -> Reading:
+        """The sentences of `text`; SSML where it begins with ``<speak``.
+
+        Raises:
+            StentorError: for text that is empty, huge, holds control characters, or is bad SSML.
+        """
+        text = characters.checked(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), self._longest)
+        script = ssml.parse(text) if ssml.is_ssml(text) else (Stretch(text),)
+        return Reading(script, self._normalise, self._known)
