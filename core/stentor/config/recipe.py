@@ -118,8 +118,7 @@ class Recipe:
         settings = {key: value for key, value in section.items() if key != "name"}
         cls = installed().registry.get(self.roles[role], section["name"]).load()
         if hasattr(cls, "spec"):
-            spec = cls.spec(**settings)
-            return f"{spec.dim} wide, {spec.frame_rate:g} frames/s, audio at {spec.sample_rate} Hz"
+            return str(cls.spec(**settings))
         if hasattr(cls, "stride_of"):
             return f"one of {cls.stride_of(**settings)} frames"
         if hasattr(cls, "dim_of"):

@@ -34,6 +34,10 @@ class CodecSpec:
     pattern: tuple[int, ...]
     group_samples: int
 
+    def __str__(self) -> str:
+        books = ", ".join(f"{book.name} {book.size} at {book.rate:.3g} Hz" for book in self.codebooks)
+        return f"codebooks {books}, {self.rate:.4g} codes/s, audio at {self.sample_rate} Hz"
+
     @property
     def group(self) -> int:
         """Codes in one group, over all codebooks."""
@@ -53,7 +57,12 @@ class Codec(Component, nn.Module):
 
     Capabilities: ``"decode"`` for a codec that gives waveforms back, ``"streaming"`` for one whose `step` (and, with
     ``"decode"``, whose `decode_step`) equals the whole utterance.
+
+    Attributes:
+        declared: the spec of this instance.
     """
+
+    declared: CodecSpec
 
     @classmethod
     @abstractmethod
@@ -76,6 +85,16 @@ class Codec(Component, nn.Module):
             StentorError: when the codec does not decode.
         """
         raise StentorError(f"{type(self).__name__} does not turn codes into sound by itself.", path="codec")
+
+    @property
+    def streams(self) -> bool:
+        """Whether this instance streams; a configuration may rule out what the class claims."""
+        return "streaming" in self.capabilities
+
+    @property
+    def delay(self) -> float:
+        """The most audio that `step` holds back (s): of n samples, all groups but those of that much are given out."""
+        return self.declared.group_samples / self.declared.sample_rate
 
     def initial_state(self, batch: int) -> Any:
         """Encoding state of `batch` new streams, an explicit object that belongs to them and to nothing else."""

@@ -20,6 +20,9 @@ class EncoderSpec:
     frame_rate: float
     sample_rate: int
 
+    def __str__(self) -> str:
+        return f"{self.dim} wide, {self.frame_rate:g} frames/s, audio at {self.sample_rate} Hz"
+
 
 class Encoder(Component, nn.Module):
     """Turns a batch of waveforms into frames.

@@ -23,6 +23,7 @@ def stentor_register(registry: Registry) -> None:
     registry.task("dual-tokenizer", "stentor_tts.tokenizer.task:DualTokenizerTask")
     registry.corpus("styles", "stentor_tts.corpora.styles:Styles")
     registry.vocoder("vocos", "stentor_tts.vocoders.vocos:Vocos")
+    registry.vocoder("hifigan", "stentor_tts.vocoders.hifigan:HiFiGAN")
     registry.vocoder("griffin-lim", "stentor_tts.vocoders.griffin_lim:GriffinLim")
     registry.vocoder("source-filter", "stentor_tts.vocoders.source_filter:SourceFilter")
     registry.task("vocoder", "stentor_tts.vocoders.task:VocoderTask")
