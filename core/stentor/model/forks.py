@@ -58,7 +58,7 @@ def _one(query: Tensor, key: Tensor, value: Tensor, item: int | Sequence[int], s
     (q, *queries), (k, *keys), (v, *values) = (torch.split(x, sizes, 2) for x in (query, key, value))
     out = [sdpa(q, k, v, is_causal=True)]
     for (count, width), *own in zip(runs, queries, keys, values, strict=True):
-        asking, seen, told = (x[0].unflatten(1, (count, width)).transpose(0, 1) for x in own)
+        asking, seen, told = (x[0].view(len(x[0]), count, width, -1).transpose(0, 1) for x in own)
         seen, told = (torch.cat([begun.expand(count, -1, -1, -1), x], 2) for begun, x in ((k, seen), (v, told)))
         mixed = sdpa(asking, seen, told, attn_mask=_visible(width, first, query.device))
         out.append(mixed.transpose(0, 1).flatten(1, 2)[None])
