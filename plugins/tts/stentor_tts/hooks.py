@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import stentor
 
 if TYPE_CHECKING:
-    from stentor.registry import Registry
+    from stentor.registry import Registry, Verbs
 
 
 @stentor.hookimpl
 def stentor_kinds(registry: Registry) -> None:
     registry.kind("vocoder", "stentor_tts.interfaces:Vocoder", "log-mel spectrogram to waveform")
     registry.kind("acoustic", "stentor_tts.interfaces:Acoustic", "codes and a reference voice to log-mel spectrogram")
+    registry.kind("rewriter", "stentor_tts.engine.interfaces:Rewriter", "texts to further forms of them")
+    registry.kind("filter", "stentor_tts.engine.interfaces:Filter", "a synthetic take to a verdict with its reason")
 
 
 @stentor.hookimpl
@@ -30,9 +32,22 @@ def stentor_register(registry: Registry) -> None:
     registry.acoustic("flow-dit", "stentor_tts.flow.dit:FlowDiT")
     registry.acoustic("flow-unet", "stentor_tts.flow.unet:FlowUNet")
     registry.task("flow", "stentor_tts.flow.task:FlowTask")
+    registry.rewriter("alternatives", "stentor_tts.engine.rewriters:Alternatives")
+    registry.rewriter("templates", "stentor_tts.engine.rewriters:Templates")
+    registry.rewriter("spoken", "stentor_tts.engine.rewriters:SpokenForms")
+    registry.rewriter("written", "stentor_tts.engine.rewriters:WrittenForms")
+    registry.filter("duration", "stentor_tts.engine.filters:Duration")
+    registry.filter("speech", "stentor_tts.engine.filters:Speech")
+    registry.filter("agreement", "stentor_tts.engine.filters:Agreement")
     registry.tokenizer("phonemes", "stentor_tts.text.phonemes:Phonemes")
 
 
 @stentor.hookimpl
 def stentor_recipes() -> Path:
     return Path(__file__).parent / "recipes"
+
+
+@stentor.hookimpl
+def stentor_verbs(verbs: Verbs) -> None:
+    verbs.add("synthesise", "stentor_tts.cli.synthesise", "texts to a filtered corpus of synthetic speech by teachers")
+    verbs.add("speak", "stentor_tts.cli.speak", "say a text, or many, in a voice")

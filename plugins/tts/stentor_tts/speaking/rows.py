@@ -1,0 +1,115 @@
+"""The texts of a batch: rows of a table, or a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stentor.data import manifest
+from stentor.data.corpora import records
+from stentor.data.utterance import Utterance
+from stentor.errors import StentorError
+from stentor.interfaces.corpus import Rejected
+
+_TEXTS = ("text", "sentence", "input", "transcript")
+_IDS = ("id", "utt_id", "name")
+_RATES = {-2: "very slow", -1: "slow", 1: "fast", 2: "very fast"}
+_ENERGIES = {-2: "very soft", -1: "soft", 1: "loud", 2: "very loud"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text to say.
+
+    Attributes:
+        where: ``file:line``.
+        id: what its audio is called.
+        text: what to say.
+        voice: path of a reference; empty: that of the command.
+        style: words; empty: those of the command.
+        seed: None: that of the command.
+    """
+
+    where: str
+    id: str
+    text: str
+    voice: str = ""
+    style: str = ""
+    seed: int | None = None
+
+
+def rows(path: Path) -> Iterator[Row | Rejected]:
+    """Rows of a manifest, or of a CSV, TSV or JSONL table with a column of texts and perhaps id, voice, style and seed.
+
+    Relative paths of voices count from the table's folder. An id that comes again is rejected.
+
+    Raises:
+        StentorError: when it cannot be opened or has no column of texts.
+    """
+    taken: set[str] = set()
+    for row in _of_manifest(path) if _is_manifest(path) else _of_table(path):
+        if isinstance(row, Row) and row.id in taken:
+            yield Rejected(row.where, f"duplicate id: '{row.id}'")
+            continue
+        if isinstance(row, Row):
+            taken.add(row.id)
+        yield row
+
+
+def _is_manifest(path: Path) -> bool:
+    first = next(iter(records.read(path)), None)
+    return isinstance(first, tuple) and "supervisions" in first[1]
+
+
+def _of_manifest(path: Path) -> Iterator[Row | Rejected]:
+    for number, row in enumerate(manifest.rows(path, check_audio=False), 1):
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        prompt = row.custom.get("prompt")
+        voice = prompt.get("audio", "") if isinstance(prompt, Mapping) else prompt or ""
+        yield Row(f"{path}:{number}", row.id, row.text or "", _from(path, str(voice)), _style(row))
+
+
+def _style(row: Utterance) -> str:
+    """The field ``style``: words, or levels of rate and energy and whether it is whispered."""
+    told = row.custom.get("style", "")
+    if not isinstance(told, Mapping):
+        return str(told)
+    words = [_RATES.get(told.get("rate", 0)), _ENERGIES.get(told.get("energy", 0))]
+    words.append("whisper" if told.get("whisper") else None)
+    return ", ".join(word for word in words if word)
+
+
+def _of_table(path: Path) -> Iterator[Row | Rejected]:
+    for number, row in enumerate(records.read(path), 1):
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        where, given = row
+        column = next((name for name in _TEXTS if name in given), None)
+        if column is None:
+            if number == 1:
+                raise StentorError("no column holds the texts.", path=str(path), options=_TEXTS)
+            yield Rejected(where, "no text")
+            continue
+        yield _row(where, f"{path.name.partition('.')[0]}-{number:06d}", given, column, path)
+
+
+def _row(where: str, number: str, given: Mapping[str, Any], column: str, path: Path) -> Row | Rejected:
+    name = next((given[one] for one in _IDS if given.get(one) not in (None, "")), number)
+    seed = given.get("seed")
+    if not isinstance(given[column], str):
+        return Rejected(where, f"the text is not text: {given[column]!r:.60}")
+    if seed not in (None, "") and not str(seed).isdecimal():
+        return Rejected(where, f"the seed is no whole number: {seed!r:.40}")
+    voice, style = (str(given.get(one) or "") for one in ("voice", "style"))
+    return Row(
+        where, str(name), given[column], _from(path, voice), style, int(seed) if seed not in (None, "") else None
+    )
+
+
+def _from(path: Path, voice: str) -> str:
+    return str(path.parent / voice) if voice else ""

@@ -1,0 +1,68 @@
+"""What speaks single sentences: a trained run, or an engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stentor.data.resample import Samples
+from stentor.errors import StentorError
+from stentor_tts.speaking.reference import VoiceSample
+from stentor_tts.text.script import PLAIN, Manner, Sentence
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How everything is to be said.
+
+    Attributes:
+        voice: whom to sound like; None: the speaker's own voice.
+        manner: of the whole, on top of what single stretches ask.
+        seed: of everything that is drawn; the same seed gives the same audio.
+        temperature: of drawing; None: the speaker's own, 0: nothing is drawn.
+    """
+
+    voice: VoiceSample | None = None
+    manner: Manner = PLAIN
+    seed: int = 0
+    temperature: float | None = None
+
+
+class Speaker(ABC):
+    """Says sentences, one at a time.
+
+    Attributes:
+        sample_rate: of what it gives (Hz).
+        abilities: what of a `Wish` it can do: ``voice``, ``temperature``.
+        name: what it is called.
+    """
+
+    sample_rate: int
+    abilities: frozenset[str] = frozenset()
+    name: str
+
+    @abstractmethod
+    def say(self, sentence: Sentence, wish: Wish) -> Iterator[Samples]:
+        """Chunks of mono float32 [n], as soon as each is there; the silence after the sentence is not its part."""
+
+    def can_say(self, character: str) -> bool:
+        """Whether it knows a character."""
+        return character.isalnum() or character.isascii()
+
+    def load_pretrained(self) -> dict[str, str]:
+        """Read weights; tells where they are from."""
+        return {}
+
+    def refuse(self, wish: Wish) -> None:
+        """Refuse what it cannot do.
+
+        Raises:
+            StentorError: naming the option.
+        """
+        if wish.voice is not None and "voice" not in self.abilities:
+            raise StentorError(f"'{self.name}' speaks in its own voice and takes no reference.", path="voice",
+                               value=wish.voice.name)  # fmt: skip
+        if wish.temperature is not None and "temperature" not in self.abilities:
+            raise StentorError(f"'{self.name}' draws nothing and takes no temperature.", path="temperature",
+                               value=wish.temperature)  # fmt: skip

@@ -1,0 +1,123 @@
+"""Text to audio: read, said sentence by sentence, with exact silence between, at the rate that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stentor.data.resample import Resampler, Samples
+from stentor.errors import StentorError
+from stentor_tts.speaking import style as styles
+from stentor_tts.speaking.reference import VoiceSample, voice_sample
+from stentor_tts.speaking.speaker import Speaker, Wish
+from stentor_tts.text.characters import LONGEST
+from stentor_tts.text.frontend import FrontEnd, Reading
+
+SPEEDS = (0.25, 4.0)
+"""Slowest and fastest that may be asked."""
+TEMPERATURES = (0.0, 2.0)
+RATES = (8000, 48000)
+_THRESHOLD = np.float32(0.9)
+
+
+class Speech:
+    """What is being said: an iterator of chunks, mono float32 [n] in [-1, 1].
+
+    Attributes:
+        sample_rate: (Hz).
+    """
+
+    def __init__(self, reading: Reading, speaker: Speaker, wish: Wish, sample_rate: int) -> None:
+        self._reading, self._speaker, self._wish, self.sample_rate = reading, speaker, wish, sample_rate
+
+    def __iter__(self) -> Iterator[Samples]:
+        for sentence in self._reading:
+            if sentence.stretches:
+                yield from self._said(self._speaker.say(sentence, self._wish))
+            if sentence.pause:
+                yield np.zeros(round(sentence.pause * self.sample_rate), np.float32)
+
+    @property
+    def told(self) -> str:
+        """One sentence on characters that could not be said, once all is said; empty when there were none."""
+        return self._reading.told
+
+    def _said(self, chunks: Iterator[Samples]) -> Iterator[Samples]:
+        """One sentence at our rate; peaks are bent, sample by sample, so that chunks do not matter."""
+        stream = Resampler(self._speaker.sample_rate, self.sample_rate)
+        for chunk in chunks:
+            if len(given := stream.push(chunk)):
+                yield peak_safe(given)
+        if len(rest := stream.flush()):
+            yield peak_safe(rest)
+
+
+class Synthesiser:
+    """Speaks texts of any length.
+
+    Args:
+        speaker: with its weights loaded.
+        normaliser: of ``stentor list tn``; empty: numbers and signs are left to the speaker.
+        longest: characters of one text.
+    """
+
+    def __init__(self, speaker: Speaker, *, normaliser: str = "plain", longest: int = LONGEST) -> None:
+        self.speaker = speaker
+        self._front_end = FrontEnd(normaliser, speaker.can_say, longest)
+
+    def stream(
+        self,
+        text: str,
+        *,
+        voice: VoiceSample | str | Path | None = None,
+        style: str = "",
+        speed: float = 1.0,
+        seed: int = 0,
+        temperature: float | None = None,
+        sample_rate: int | None = None,
+    ) -> Speech:
+        """Speak `text` as it comes; what can be refused is refused now.
+
+        Args:
+            text: any length, or SSML.
+            voice: whom to sound like: an audio file.
+            style: words such as ``slow, whisper``.
+            speed: times as fast.
+            seed: of what is drawn.
+            temperature: of drawing; None: the speaker's own.
+            sample_rate: wanted (Hz); None: the speaker's own.
+
+        Raises:
+            StentorError: for text that cannot be said, an unusable voice, an unknown style, what the speaker cannot.
+        """
+        rate = self.speaker.sample_rate if sample_rate is None else sample_rate
+        for name, value, (least, most) in (
+            ("speed", speed, SPEEDS),
+            ("temperature", temperature, TEMPERATURES),
+            ("sample_rate", rate, RATES),
+        ):
+            if value is not None and not least <= value <= most:
+                raise StentorError(f"must be from {least:g} to {most:g}.", path=name, value=value)
+        asked = styles.manner(style)
+        sample = voice_sample(voice) if isinstance(voice, str | Path) else voice
+        wish = Wish(sample, replace(asked, rate=asked.rate * speed), seed, temperature)
+        self.speaker.refuse(wish)
+        return Speech(self._front_end.read(text), self.speaker, wish, rate)
+
+    def speak(self, text: str, **asked: object) -> Samples:
+        """All of `stream`'s chunks in one: mono float32 [N]."""
+        chunks = list(self.stream(text, **asked))  # type: ignore[arg-type]
+        return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
+
+
+def peak_safe(samples: Samples) -> Samples:
+    """Samples [n] within [-1, 1]: those beyond 0.9 are bent, the others stay as they are."""
+    over = np.abs(samples) - _THRESHOLD
+    if not (over > 0).any():
+        return samples
+    room = np.float32(1) - _THRESHOLD
+    bent = np.sign(samples) * (_THRESHOLD + room * np.tanh(over / room))
+    return np.where(over > 0, bent, samples).astype(np.float32)
