@@ -148,6 +148,31 @@ def test_numbers_are_said_and_the_normaliser_can_be_left_out():
         FrontEnd("plan")
 
 
+def test_tags_in_brackets():
+    first, second = read("[style: whisper] turn on [fast]the radio. Then[/fast] wait.\n\n[loud]Now[/loud]!")[:2]
+    whisper = Manner(traits=("style:whisper",))
+    assert first.stretches[0] == Stretch("turn on", whisper)
+    assert first.stretches[1] == Stretch("the radio.", Manner(rate=1.45).within(whisper))
+    assert [one.manner.rate for one in second.stretches] == [1.45, 1.0] and second.pause == 0.7
+    assert read(r"a \[b\] c")[0].text == "a [b] c"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[fst]x[/fst]", r"no tag \[fst\]. Did you mean 'fast'"),
+        ("[fast]x", "never closed"),
+        ("x[/fast]", "never opened"),
+        ("[fast]x\n\ny[/fast]", "never closed"),
+        ("a ] b", "has no '\\['"),
+    ],
+)
+def test_wrong_tags_get_one_sentence(text, told):
+    with pytest.raises(StentorError, match=told) as caught:
+        read(text)
+    assert len(caught.value.problems) == 1 and caught.value.path == "text"
+
+
 def test_a_long_text_is_read_a_sentence_at_a_time():
     reading = iter(FrontEnd().read("This is a sentence. " * 40_000))
     assert next(reading).text == "This is a sentence."

@@ -14,6 +14,7 @@ from stentor.cli.dispatch import main
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor_tts.speaking import choice
+from stentor_tts.text.script import Manner
 
 
 @pytest.fixture
@@ -87,10 +88,6 @@ def test_an_engine_that_is_not_there(capsys):
     assert "Did you mean 'espeak'" in refused(capsys, "x", "-o", "x.wav", "--engine", "espeek")
 
 
-def test_styles_are_listed(capsys):
-    assert speak("--style", "list") == 0 and "very slow\n" in capsys.readouterr().out
-
-
 TABLE = """{"text": "One two.", "id": "first", "style": "slow", "seed": 3}
 {"text": ""}
 {"text": "again", "id": "first"}
@@ -132,7 +129,7 @@ def test_a_manifest_of_texts(speaker, tmp_path):
     manifest.save(tmp_path / "texts.jsonl.gz", rows)
     assert speak("--batch", "texts.jsonl.gz", "-o", "out") == 0
     ((_, wish),) = speaker.asked
-    assert (wish.manner.rate, wish.manner.volume, wish.manner.whisper) == (1.45, -6.0, True)
+    assert wish.manner == Manner(1.45, 0.0, -6.0, ("style:whisper",))
 
 
 def test_nothing_that_can_be_said(speaker, capsys, tmp_path):

@@ -8,11 +8,12 @@ import soundfile
 from tones import RATE, Tones, level
 
 from stentor.errors import StentorError
+from stentor_tts.inventory import Inventory
 from stentor_tts.speaking import formats
 from stentor_tts.speaking.engine import EngineSpeaker, trimmed
-from stentor_tts.speaking.style import manner
 from stentor_tts.speaking.synthesiser import Synthesiser, peak_safe
 from stentor_tts.text.script import Manner
+from stentor_tts.text.style import levels, manner
 
 
 def test_sentences_with_exact_silence_between():
@@ -86,8 +87,12 @@ def test_an_engine_takes_no_reference_and_draws_nothing():
         synthesiser.stream("one", temperature=1.0)
 
 
-def test_styles_are_words():
-    assert manner(" Very  slow,whisper , ") == Manner(rate=0.7, whisper=True) and manner("") == Manner()
+def test_styles_are_words_or_levels():
+    own = Inventory(emotions=("happy",))
+    assert manner(" Very  slow,whisper, happy ", own) == Manner(rate=0.7, traits=("style:whisper", "emotion:happy"))
+    assert manner("", own) == Manner() == manner(None, own)
+    assert levels(manner({"rate": -2, "energy": 1}, own)) == {"rate": -2, "energy": 1, "pitch": 0}
+    assert levels(Manner(rate=1.3, pitch=-9.0, volume=2.0)) == {"rate": 1, "energy": 0, "pitch": -2}
 
 
 def test_a_voice_in_manners():

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stream", action="store_true", help="to standard output as it is made")
     parser.add_argument("--force", action="store_true", help="write over a file that is there already")
     parser.add_argument("--voice", type=Path, metavar="FILE", help="a recording of whom to sound like, 3 to 10 s")
-    parser.add_argument("--style", default="", help="words such as 'slow, whisper'; 'list' shows them")
+    parser.add_argument("--style", default="", help="words such as 'very slow, loud, whisper'")
     parser.add_argument("--speed", type=float, default=1.0, help="times as fast (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default 0)")
     parser.add_argument("--temperature", type=float, help="of drawing (default: the run's own)")
@@ -41,11 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.style.strip() == "list":
-        from stentor_tts.speaking.style import STYLES
-
-        print("\n".join(STYLES))
-        return 0
     _check(arguments)
     if arguments.batch is not None:
         return _batch(arguments)

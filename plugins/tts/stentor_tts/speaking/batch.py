@@ -126,7 +126,7 @@ def _made(
                           frames=len(samples), custom=custom)  # fmt: skip
 
 
-def _key(row: Row, style: str, seed: int, voice: VoiceSample | None, usual: Usual) -> str:
+def _key(row: Row, style: Any, seed: int, voice: VoiceSample | None, usual: Usual) -> str:
     """What decides the samples of a row."""
     told = [row.id, row.text, style, seed, voice.digest if voice else "", usual.options, usual.who]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

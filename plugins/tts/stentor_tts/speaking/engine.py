@@ -17,6 +17,7 @@ _SPEEDS = (0.4, 2.5)
 _AUDIBLE = 50.0  # dB below the loudest frame
 _FRAME, _EDGE, _FADE = 0.01, 0.02, 0.005  # s
 _GAP = 0.04  # between stretches, s
+_WHISPERED = f"style:{WHISPER}"
 
 
 class EngineSpeaker(Speaker):
@@ -53,7 +54,7 @@ class EngineSpeaker(Speaker):
 
     def _named(self, manner: Manner) -> str:
         warped = f"~{2 ** (manner.pitch / 12):.2f}" if manner.pitch else ""
-        return f"{self.name}{warped}{f'~{WHISPER}' if manner.whisper else ''}"
+        return f"{self.name}{warped}{f'~{WHISPER}' if _WHISPERED in manner.traits else ''}"
 
 
 def trimmed(samples: Samples, rate: int) -> Samples:

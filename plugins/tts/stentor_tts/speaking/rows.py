@@ -9,14 +9,11 @@ from typing import Any
 
 from stentor.data import manifest
 from stentor.data.corpora import records
-from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 
 _TEXTS = ("text", "sentence", "input", "transcript")
 _IDS = ("id", "utt_id", "name")
-_RATES = {-2: "very slow", -1: "slow", 1: "fast", 2: "very fast"}
-_ENERGIES = {-2: "very soft", -1: "soft", 1: "loud", 2: "very loud"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Row:
         id: what its audio is called.
         text: what to say.
         voice: path of a reference; empty: that of the command.
-        style: words; empty: those of the command.
+        style: words or levels; empty: those of the command.
         seed: None: that of the command.
     """
 
@@ -36,7 +33,7 @@ class Row:
     id: str
     text: str
     voice: str = ""
-    style: str = ""
+    style: str | Mapping[str, Any] = ""
     seed: int | None = None
 
 
@@ -70,17 +67,7 @@ def _of_manifest(path: Path) -> Iterator[Row | Rejected]:
             continue
         prompt = row.custom.get("prompt")
         voice = prompt.get("audio", "") if isinstance(prompt, Mapping) else prompt or ""
-        yield Row(f"{path}:{number}", row.id, row.text or "", _from(path, str(voice)), _style(row))
-
-
-def _style(row: Utterance) -> str:
-    """The field ``style``: words, or levels of rate and energy and whether it is whispered."""
-    told = row.custom.get("style", "")
-    if not isinstance(told, Mapping):
-        return str(told)
-    words = [_RATES.get(told.get("rate", 0)), _ENERGIES.get(told.get("energy", 0))]
-    words.append("whisper" if told.get("whisper") else None)
-    return ", ".join(word for word in words if word)
+        yield Row(f"{path}:{number}", row.id, row.text or "", _from(path, str(voice)), row.custom.get("style", ""))
 
 
 def _of_table(path: Path) -> Iterator[Row | Rejected]:
@@ -98,8 +85,8 @@ def _of_table(path: Path) -> Iterator[Row | Rejected]:
         yield _row(where, f"{path.name.partition('.')[0]}-{number:06d}", given, column, path)
 
 
-def _row(where: str, number: str, given: Mapping[str, Any], column: str, path: Path) -> Row | Rejected:
-    name = next((given[one] for one in _IDS if given.get(one) not in (None, "")), number)
+def _row(where: str, otherwise: str, given: Mapping[str, Any], column: str, path: Path) -> Row | Rejected:
+    name = next((given[one] for one in _IDS if given.get(one) not in (None, "")), otherwise)
     seed = given.get("seed")
     if not isinstance(given[column], str):
         return Rejected(where, f"the text is not text: {given[column]!r:.60}")

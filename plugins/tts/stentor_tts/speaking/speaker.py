@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from stentor.data.resample import Samples
 from stentor.errors import StentorError
+from stentor_tts.inventory import Inventory
 from stentor_tts.speaking.reference import VoiceSample
 from stentor_tts.text.script import PLAIN, Manner, Sentence
 
@@ -36,8 +37,10 @@ class Speaker(ABC):
         sample_rate: of what it gives (Hz).
         abilities: what of a `Wish` it can do: ``voice``, ``temperature``.
         name: what it is called.
+        inventory: the tags and styles that it knows.
     """
 
+    inventory: Inventory = Inventory()
     sample_rate: int
     abilities: frozenset[str] = frozenset()
     name: str

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stentor.data.resample import Resampler, Samples
 from stentor.errors import StentorError
-from stentor_tts.speaking import style as styles
 from stentor_tts.speaking.reference import VoiceSample, voice_sample
 from stentor_tts.speaking.speaker import Speaker, Wish
+from stentor_tts.text import style as styles
 from stentor_tts.text.characters import LONGEST
 from stentor_tts.text.frontend import FrontEnd, Reading
 
@@ -66,14 +67,14 @@ class Synthesiser:
 
     def __init__(self, speaker: Speaker, *, normaliser: str = "plain", longest: int = LONGEST) -> None:
         self.speaker = speaker
-        self._front_end = FrontEnd(normaliser, speaker.can_say, longest)
+        self._front_end = FrontEnd(normaliser, speaker.can_say, speaker.inventory, longest)
 
     def stream(
         self,
         text: str,
         *,
         voice: VoiceSample | str | Path | None = None,
-        style: str = "",
+        style: str | Mapping[str, Any] = "",
         speed: float = 1.0,
         seed: int = 0,
         temperature: float | None = None,
@@ -82,9 +83,9 @@ class Synthesiser:
         """Speak `text` as it comes; what can be refused is refused now.
 
         Args:
-            text: any length, or SSML.
+            text: any length, with tags in brackets (`stentor_tts.markup`), or SSML.
             voice: whom to sound like: an audio file.
-            style: words such as ``slow, whisper``.
+            style: words such as ``slow, whisper``, or a mapping such as ``{"rate": -1}``.
             speed: times as fast.
             seed: of what is drawn.
             temperature: of drawing; None: the speaker's own.
@@ -101,7 +102,7 @@ class Synthesiser:
         ):
             if value is not None and not least <= value <= most:
                 raise StentorError(f"must be from {least:g} to {most:g}.", path=name, value=value)
-        asked = styles.manner(style)
+        asked = styles.manner(style, self.speaker.inventory)
         sample = voice_sample(voice) if isinstance(voice, str | Path) else voice
         wish = Wish(sample, replace(asked, rate=asked.rate * speed), seed, temperature)
         self.speaker.refuse(wish)

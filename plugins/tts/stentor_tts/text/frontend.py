@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 
 from stentor.errors import StentorError
 from stentor.plugins import registry
+from stentor_tts import markup
+from stentor_tts.inventory import Inventory
 from stentor_tts.text import characters, ssml
 from stentor_tts.text.characters import Known, Sieve
-from stentor_tts.text.script import Script, Sentence, Stretch
-from stentor_tts.text.sentences import sentences
+from stentor_tts.text.script import Break, Script, Sentence, Stretch
+from stentor_tts.text.sentences import PARAGRAPH, sentences
+from stentor_tts.text.style import manner, of_tag
 
 
 class Reading:
@@ -57,6 +60,7 @@ class FrontEnd:
     Args:
         normaliser: what turns numbers and signs into words, of ``stentor list tn``; empty: nothing does.
         known: whether the voice can say a character; None: see `Sieve`.
+        inventory: the tags that it knows.
         longest: characters of one text.
 
     Raises:
@@ -64,18 +68,34 @@ class FrontEnd:
     """
 
     def __init__(
-        self, normaliser: str = "plain", known: Known | None = None, longest: int = characters.LONGEST
+        self,
+        normaliser: str = "plain",
+        known: Known | None = None,
+        inventory: Inventory = Inventory(),  # noqa: B008 (frozen)
+        longest: int = characters.LONGEST,
     ) -> None:
         entry = registry().get("tn", normaliser, path="normaliser") if normaliser else None
         self._normalise: Callable[[str], str] = entry.load()() if entry else str
-        self._known, self._longest = known, longest
+        self._known, self._inventory, self._longest = known, inventory, longest
 
     def read(self, text: str) -> Reading:
         """The sentences of `text`; SSML where it begins with ``<speak``.
 
         Raises:
-            StentorError: for text that is empty, huge, holds control characters, or is bad SSML.
+            StentorError: for text that is empty, huge, holds control characters, wrong tags, or is bad SSML.
         """
         text = characters.checked(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), self._longest)
-        script = ssml.parse(text) if ssml.is_ssml(text) else (Stretch(text),)
+        script = ssml.parse(text) if ssml.is_ssml(text) else self._marked(text)
         return Reading(script, self._normalise, self._known)
+
+    def _marked(self, text: str) -> Script:
+        """Stretches under tags; a paragraph of its own each, as tags do not reach over its end."""
+        if "[" not in text and "]" not in text:
+            return (Stretch(text),)
+        script: list[Stretch | Break] = []
+        for paragraph in PARAGRAPH.split(text):
+            marked = markup.parse(paragraph, self._inventory)
+            whole = manner(marked.style, self._inventory)
+            script += [Stretch(f"{words} ", of_tag(tag).within(whole)) for words, tag in marked.stretches()]
+            script.append(Break(None, paragraph=True))
+        return tuple(script)

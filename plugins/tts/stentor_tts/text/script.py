@@ -13,21 +13,21 @@ class Manner:
         rate: times as fast.
         pitch: higher by so much (semitones).
         volume: louder by so much (dB).
-        whisper: without voicing.
+        traits: what has no scale, by the names of an `Inventory`: ``style:whisper``, ``emotion:happy``.
     """
 
     rate: float = 1.0
     pitch: float = 0.0
     volume: float = 0.0
-    whisper: bool = False
+    traits: tuple[str, ...] = ()
 
     def within(self, outer: Manner) -> Manner:
-        """This manner inside of another: rates multiply, pitch and volume add up."""
+        """This manner inside of another: rates multiply, pitch and volume add up, traits come together."""
         return Manner(
             self.rate * outer.rate,
             self.pitch + outer.pitch,
             self.volume + outer.volume,
-            self.whisper or outer.whisper,
+            tuple(dict.fromkeys((*outer.traits, *self.traits))),
         )
 
 

@@ -13,7 +13,7 @@ PAUSES = {"sentence": 0.35, "paragraph": 0.7, "clause": 0.2, "none": 0.0}
 LONGEST = 300
 """Characters of a sentence; a longer one is cut at a clause, or else between words."""
 _END = re.compile(r"[.!?…]+[\"'\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK})\]]*\s+|[。！？]+\s*")  # noqa: RUF001
-_PARAGRAPH = re.compile(r"\s*\n\s*\n\s*")
+PARAGRAPH = re.compile(r"\s*\n\s*\n\s*")
 _BREATHS = (
     (re.compile(r"[;:\N{EM DASH}]\s+"), PAUSES["clause"]),
     (re.compile(r",\s+"), PAUSES["clause"]),
@@ -84,7 +84,7 @@ def _slice(stretches: Iterable[Stretch], begin: int, end: int) -> Iterator[Stret
 def ends(text: str) -> Iterator[tuple[int, float]]:
     """Where each sentence of `text` but the last ends, and the pause after it (s)."""
     places = {found.end(): PAUSES["sentence"] for found in _END.finditer(text) if _is_end(text, found)}
-    places |= {found.end(): PAUSES["paragraph"] for found in _PARAGRAPH.finditer(text) if found.start()}
+    places |= {found.end(): PAUSES["paragraph"] for found in PARAGRAPH.finditer(text) if found.start()}
     begin = 0
     for end in [*sorted(places), len(text)]:
         yield from _breaths(text, begin, end)
