@@ -96,7 +96,7 @@ def evaluate_set(subject: Subject, name: str, path: str, settings: EvaluateSetti
         **({"provenance": dict(subject.provenance)} if subject.provenance else {}),
         **({"swaps": dict(subject.swaps)} if subject.swaps else {}),
     }
-    if tells(subject.predictor):
+    if metrics and tells(subject.predictor):
         first, metric = next(iter(metrics.items()))
         least = shown(rows, first, settings.aligned, lower=metric.lower_is_better)
         _align(subject.predictor, least, found, device)
@@ -137,6 +137,9 @@ def _scores(
 
 
 def _tables(rows: list[Row], metrics: Mapping[str, Metric], normaliser: str) -> Result:
+    """Breakdowns by the first metric; none for a task that no metric scores."""
+    if not metrics:
+        return {}
     name, metric = next(iter(metrics.items()))
     return breakdown.tables(rows, name, scale(metric), registry().build("normaliser", normaliser))
 

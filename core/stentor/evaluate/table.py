@@ -57,6 +57,8 @@ def truths(result: Mapping[str, Any]) -> list[str]:
 
 def mistakes(result: Mapping[str, Any], most: int = 5) -> list[str]:
     """The words that go wrong most often, one line for each kind of error."""
+    if not result["tables"]:
+        return []
     found, totals = result["tables"]["words"], result["tables"]["words"]["totals"]
     kinds = {
         "substitution": [f"{said} \N{RIGHTWARDS ARROW} {written} ({n})" for said, written, n in found["substitutions"]],
@@ -77,14 +79,17 @@ def footnotes(results: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{name.upper()}: {metric['description']}." for result in results for name, metric in result["metrics"].items()
     )
     first = results[0]
-    some = next(iter(first["metrics"].values()))
     device, threads = first["machine"]["device"], first["machine"]["threads"]
     plural = "" if threads == 1 else "s"
     joined = any("blocks" in metric for result in results for metric in result["metrics"].values())
     units = "utterances, or the blocks that they were joined into" if joined else "utterances"
+    sure = [
+        f"[low, high]: {some['confidence']:.0%} interval, bootstrap over {units}, {some['resamples']} resamples."
+        for some in list(first["metrics"].values())[:1]
+    ]
     return [
         *told,
-        f"[low, high]: {some['confidence']:.0%} interval, bootstrap over {units}, {some['resamples']} resamples.",
+        *sure,
         f"RTF: {first['rtf_means']}; {threads} thread{plural}, device {device}.",
         "Memory: peak resident memory of the process (MB).",
     ]

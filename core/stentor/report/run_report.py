@@ -34,7 +34,7 @@ def write(folder: Path, path: Path | None = None) -> Path:
     run = gather(folder)
     budget = Budget()
     drawn, drafts = curves(run.metrics), drafting(run.results)
-    sets = [_set(result, budget) for result in run.results]
+    sets = [_set(result, budget) for result in run.results if result["metrics"]]
     return page.write(
         path or folder / "report.html",
         "report.html.jinja",
