@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from stentor.sequence.vocabulary import Vocabulary
 def ranges_of(spec: CodecSpec, start: int) -> tuple[range, ...]:
     """Ranges of ids, one after another from `start` on: one for each codebook of a codec."""
     edges = list(accumulate((book.size for book in spec.codebooks), initial=start))
-    return tuple(range(first, last) for first, last in zip(edges, edges[1:], strict=False))
+    return tuple(range(first, last) for first, last in pairwise(edges))
 
 
 def add_blocks(vocabulary: Vocabulary, spec: CodecSpec, prefix: str = "codes.") -> tuple[range, ...]:
@@ -76,8 +76,8 @@ class Arrangement(ABC):
             raise StentorError(f"there are codes of {len(codes)} codebooks where {len(self.ranges)} are due.")
         for place, (book, ours) in enumerate(zip(codes, self.ranges, strict=True)):
             if len(book) and not 0 <= int(book.min()) <= int(book.max()) < len(ours):
-                raise StentorError(f"codes {int(book.min())}..{int(book.max())} do not fit into codebook {place} with its "
-                                   f"{len(ours)} codes.")  # fmt: skip
+                raise StentorError(f"codes {int(book.min())}..{int(book.max())} do not fit into codebook {place} with "
+                                   f"its {len(ours)} codes.")  # fmt: skip
         return [book + ours.start for book, ours in zip(codes, self.ranges, strict=True)]
 
     def back(self, ids: Tensor, place: int) -> Tensor:

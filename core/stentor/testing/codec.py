@@ -72,10 +72,10 @@ class CodecContract(ModuleContract):
         self.demand(fine, f"its pattern is {spec.pattern} for {len(names)} codebooks.")
         for book, count in zip(spec.codebooks, spec.pattern, strict=True):
             due = count * spec.sample_rate / spec.group_samples
-            self.demand(abs(book.rate - due) < 0.01 * due,
-                        f"'{book.name}' declares {book.rate:g} Hz; {count} codes in a group are {due:g} Hz.")  # fmt: skip
-        self.demand(getattr(codec, "declared", None) == spec, f"an instance declares {getattr(codec, 'declared', None)}, "
-                    f"spec() {spec}.")  # fmt: skip
+            close = abs(book.rate - due) < 0.01 * due
+            self.demand(close, f"'{book.name}' declares {book.rate:g} Hz; {count} codes in a group are {due:g} Hz.")
+        shown = getattr(codec, "declared", None)
+        self.demand(shown == spec, f"an instance declares {shown}, spec() {spec}.")
 
     def test_whole_groups(self) -> None:
         """An utterance gives ``samples // group_samples`` groups, each with the pattern's number of int64 codes."""
@@ -168,8 +168,8 @@ class CodecContract(ModuleContract):
             with torch.no_grad():
                 ((first, *_),), _ = codec.step(audio, codec.initial_state(1))
             due = max(0, int((seconds - codec.delay) * spec.sample_rate) // spec.group_samples) * spec.pattern[0]
-            self.demand(len(first) >= due, f"of {seconds:g} s it gives {len(first)} codes of '{spec.codebooks[0].name}'; "
-                        f"with the declared delay of {codec.delay:g} s it should give {due}.")  # fmt: skip
+            self.demand(len(first) >= due, f"of {seconds:g} s it gives {len(first)} codes of the first codebook; with "
+                        f"the declared delay of {codec.delay:g} s it should give {due}.")  # fmt: skip
 
     def test_streams_or_says_so(self) -> None:
         """An instance that does not stream says so in one sentence."""

@@ -36,7 +36,7 @@ class DualState:
 
 
 class DualCodec(Codec):
-    """Two k-means codebooks in groups of 120 ms, two linguistic and three semantic codes (Step-Audio, arXiv 2502.11946).
+    """Two k-means codebooks in groups of 120 ms: two linguistic, three semantic codes (Step-Audio, arXiv 2502.11946).
 
     The linguistic stream (16.7 Hz) quantises the states of a recogniser's encoder, averaged over 60 ms: what is said.
     The semantic stream (25 Hz) quantises what such states lose, over 40 ms: level (never normalised), voicing, pitch
@@ -138,8 +138,8 @@ class DualCodec(Codec):
         for name, tensor in own.items():
             if name not in found or found[name].shape != tensor.shape:
                 there = tuple(found[name].shape) if name in found else "nothing"
-                raise StentorError(f"its '{name}' is {tuple(tensor.shape)} here and {there} in the run '{self.run}'; give "
-                                   f"the codec the settings that the run has.", path="codec")  # fmt: skip
+                raise StentorError(f"its '{name}' is {tuple(tensor.shape)} here and {there} in the run '{self.run}'; "
+                                   f"give the codec the settings that the run has.", path="codec")  # fmt: skip
         self.load_state_dict({name: found[name] for name in own})
         return told
 
@@ -155,8 +155,7 @@ class DualCodec(Codec):
                 centroids were trained with.
         """
         if not self._features:
-            encoder, told = self._hear() if self.hears else (None, {})
-            self._verify(told)
+            encoder = self._verified() if self.hears else None
             self._features.append(GroupFeatures(encoder, self.windows, self.names, states=self.states))
         return self._features[0].to(self.books[self.names[0]].weight).eval()
 
@@ -202,14 +201,15 @@ class DualCodec(Codec):
             _check_rate(encoder, PATTERN[per])
         return encoder.requires_grad_(False).eval(), encoder.load_pretrained()
 
-    def _verify(self, told: Mapping[str, str]) -> None:
-        """Record which weights the encoder has, or see that they are those that were recorded."""
+    def _verified(self) -> Encoder:
+        """The encoder; which weights it has is recorded, or they have to be those that were recorded."""
+        encoder, told = self._hear()
         digest = torch.tensor(list(bytes.fromhex(told.get("sha256", "")).ljust(32, b"\0")), dtype=torch.uint8)
         if self.run and not torch.equal(self.source.cpu(), digest):
-            raise StentorError(
-                f"the encoder's weights ({told.get('source', 'none')}) are not those that the run '{self.run}' was trained "
-                f"with.", path="codec.encoder")  # fmt: skip
+            raise StentorError(f"the encoder's weights ({told.get('source', 'none')}) are not those that the run "
+                               f"'{self.run}' was trained with.", path="codec.encoder")  # fmt: skip
         self.source.copy_(digest)
+        return encoder
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the encoder, which a copy builds again."""

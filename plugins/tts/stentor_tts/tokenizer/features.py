@@ -61,8 +61,8 @@ class Windows:
 class GroupFeatures(nn.Module):
     """Waveforms to features [B, G, F] of every whole group; a window of a row is always encoded by itself.
 
-    A group's features are those of its linguistic frames, then those of its semantic ones. A frame's features begin with
-    how far it is from silence (0 to 1), then come its acoustics (semantic only), then the encoder's states.
+    A group's features are those of its linguistic frames, then those of its semantic ones. A frame's features begin
+    with how far it is from silence (0 to 1), then come its acoustics (semantic only), then the encoder's states.
 
     Args:
         encoder: frozen; None for the semantic stream without states.

@@ -25,7 +25,7 @@ class Usage:
         """Count the codes of utterances."""
         for row in rows:
             for counts, codes in zip(self.counts, row, strict=True):
-                counts += torch.bincount(codes.cpu(), minlength=len(counts))
+                counts.add_(torch.bincount(codes.cpu(), minlength=len(counts)))
 
     def report(self) -> dict[str, Any]:
         """JSON-ready: ``seconds`` of audio in whole groups, ``rate`` (codes/s), ``bits_per_second`` as the sizes allow,
