@@ -72,7 +72,7 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
         check_data(data, task.sample_rate)
     batches = _batches(recipe, task, rows, progress)
     if _first_process():
-        _write_folder(folder, recipe, task, inventory, provenance)
+        write_folder(folder, recipe, task, inventory, provenance, data=fingerprints(data))
     try:
         return _train(recipe, task, folder, inventory, batches, trainer=trainer, progress=progress)
     except Exception:
@@ -142,6 +142,16 @@ def chosen(folder: Path) -> tuple[Recipe, Checkpoint]:
     """
     recipe = _recipe(folder)
     return recipe, _found(recipe, folder)
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """What `Task.state` of a run gave: tokenizers and vocabularies.
+
+    Raises:
+        StentorError: when the folder holds none.
+    """
+    found: dict[str, Any] = _read_json(folder / "task.json")
+    return found
 
 
 def _found(recipe: Recipe, folder: Path, step: int | None = None) -> Checkpoint:
@@ -254,15 +264,21 @@ def _trackers(folder: Path, settings: TrainSettings, recipe: Recipe, step: int) 
     return tracking.trackers(folder, settings, tracking.flat(recipe.config), tags, step=step)
 
 
-def _write_folder(
-    folder: Path, recipe: Recipe, task: Task, inventory: weights.Inventory, provenance: Mapping[str, Any]
+def write_folder(
+    folder: Path,
+    recipe: Recipe,
+    task: Task,
+    inventory: weights.Inventory,
+    provenance: Mapping[str, Any],
+    *,
+    data: Mapping[str, Any],
 ) -> None:
     """Everything of the run folder that does not change while training; ``config.yaml`` last."""
     sourced = weights.combined(weights.digests(task, inventory.sourced))
     told = {"components": provenance, "frozen": {"tensors": list(inventory.sourced), "sha256": sourced}}
     found = {
         "environment.json": environment(),
-        "data.json": fingerprints(recipe.settings("data")),
+        "data.json": data,
         "provenance.json": told,
         "task.json": task.state(),
     }
