@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from stentor.config import Recipe
+from stentor.data import manifest as manifests
+from stentor.data.utterance import Utterance
+from stentor.train import made, weights
 from stentor.train.assembly import assemble
 
 CONFIG = {
@@ -35,3 +39,36 @@ def batch(*given, **custom):
         "custom": [{"instruction": "say", "given": text, **custom} for text in given],
         "seconds": float(len(given)),
     }
+
+
+def kept(folder, task=None, **config):
+    """A run folder with `task` as it is, nobody having trained it."""
+    task = policy() if task is None else task
+    made.write(folder, {**CONFIG, "name": "tiny", **config}, task.state(), weights.tensors(task), {"run": "none"})
+    return folder
+
+
+def manifest(folder, rows, name="train"):
+    """A manifest of text alone; `rows` are (what is given, custom fields)."""
+    place = folder / f"{name}.jsonl.gz"
+    made_rows = []
+    for number, (given, custom) in enumerate(rows):
+        fields = {"instruction": "say", "given": given, **custom}
+        seconds = Utterance.reading_seconds(given)
+        made_rows.append(Utterance(f"{name}-{number}", "", seconds, 0, text=given, custom=fields))
+    manifests.save(place, made_rows)
+    return place
+
+
+def preferred(count=12):
+    """Rows that prefer what was asked for to its reverse."""
+    words = ["abc", "fed", "cab", "ace", "bed", "fade"]
+    return [(words[n % 6], {"chosen": words[n % 6], "rejected": {"text": words[n % 6][::-1]}}) for n in range(count)]
+
+
+def recipe(task, train, **settings):
+    """A short recipe of a tuning task on the CPU."""
+    data = {"train": str(train), "batch_seconds": 2.0, **settings.pop("data", {})}
+    plain = {"steps": 6, "tracking": [], "checkpoint_every": 3, "log_every": 1, "accelerator": "cpu", "lr": 1e-3}
+    told = {"name": "tune", "seed": 3, "task": task, "data": data, "train": plain | settings}
+    return Recipe.from_dict(told)

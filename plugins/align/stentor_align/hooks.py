@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 @stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
-    pass
+    registry.task("dpo", "stentor_align.tasks.dpo:DPOTask")
+    registry.task("reward-model", "stentor_align.tasks.reward_model:RewardModelTask")
 
 
 @stentor.hookimpl

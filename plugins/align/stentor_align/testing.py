@@ -1,0 +1,98 @@
+"""The contract of tuning tasks: that of tasks, around the policy of a small run that it makes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stentor.testing.signals import SENTENCES
+from stentor.testing.task import TaskContract
+from stentor.train import made, weights
+from stentor.train.assembly import assemble
+
+SMALL = {
+    "task": {"name": "text-lm", "longest": 6},
+    "backbone": {"name": "causal-lm", "dim": 32, "layers": 2, "heads": 2},
+    "text": {"name": "characters"},
+}
+
+
+@cache
+def small_run() -> str:
+    """The folder of a run of ``text-lm`` that nobody trained."""
+    folder = Path(tempfile.mkdtemp(prefix="stentor-policy-")) / "run"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        task = assemble(SMALL, texts=SENTENCES)
+        made.write(folder, {**SMALL, "name": "small"}, task.state(), weights.tensors(task), {"run": "none"})
+    return str(folder)
+
+
+class TuningContract(TaskContract):
+    """Checks for tasks that tune the policy of a run."""
+
+    def seeded(self, seed: int, **changes: Any) -> Any:
+        return super().seeded(seed, **{"run": self.config.get("run") or small_run(), **changes})
+
+    def batch(self, task: Any, rows: Sequence[int] | None = None) -> dict[str, Any]:
+        kept = range(len(self.texts)) if rows is None else rows
+        return {
+            "ids": [f"row-{row}" for row in kept],
+            "texts": [self.texts[row] for row in kept],
+            "speakers": ["" for _ in kept],
+            "custom": [self.custom(row) for row in kept],
+            "seconds": float(len(kept)),
+        }
+
+    def custom(self, row: int) -> Mapping[str, Any]:
+        """Further fields of a row: what is asked, and two responses to it."""
+        return {"instruction": "say", "given": self.texts[row], "chosen": self.texts[row], "rejected": {"text": "no"}}
+
+    def run(self, module: Any) -> Tensor:
+        """The loss of a training step, with the same draws every time."""
+        training = module.training
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            value: Tensor = module.train().training_loss(self.batch(module)).value
+        module.train(training)
+        return value.reshape(1)
+
+    def test_builds_from_defaults(self) -> None:
+        """Nothing to check: it tunes a run, which has to be named."""
+        self.skip("it tunes a run, which has to be named")
+
+    def test_roles(self) -> None:
+        """It has no roles of its own: its policy is another run's."""
+        self.demand(not self.component_class.roles, f"its roles are {list(self.component_class.roles)}.")
+
+    def test_accepts_its_sections(self) -> None:
+        """`check` asks for the run, and finds nothing wrong once it is named."""
+        self.demand(bool(self.component_class.check({})), "check() does not ask for the run that is tuned.")
+        problems = self.component_class.check({}, run=small_run(), **self.config)
+        self.demand(not problems, f"check() objects: {(problems or [''])[0]}")
+
+    def test_learns_one_batch(self) -> None:
+        """A few optimiser steps on one batch lower its loss by a tenth, where the loss is what is learnt."""
+        if self.component_class.reinforced:
+            self.skip("its loss is a means to a gradient and need not fall")
+        super().test_learns_one_batch()
+
+    @torch.no_grad()
+    def test_state_round_trip(self) -> None:
+        """A task assembled from its JSON state, with its weights, gives the same loss and outputs."""
+        super().test_state_round_trip()
+
+    def test_the_policy_begins_as_it_was(self) -> None:
+        """After `load_pretrained` it has the weights of its run, and so has its frozen reference."""
+        task, told = self.build(), small_run()
+        source = task.load_pretrained()
+        self.demand(source.get("name") == told, f"it tells that its weights are from {source.get('name')}.")
+        copies = [one for one in (task.policy, getattr(task, "reference", None)) if one is not None]
+        found = [weights.combined(weights.digests(one)) for one in copies]
+        self.demand(set(found) == {source["sha256"]}, "its policy or reference has other weights than its run.")
