@@ -44,6 +44,11 @@ SMALL = {
         "unseen_voice": "hibari",
         "workers": 1,
     },
+    ("vocoder", "vocos"): {"dim": 32, "layers": 2},
+    ("vocoder", "source-filter"): {"dim": 32, "layers": 2},
+    ("vocoder", "hifigan"): {"channels": 32, "kernels": (3, 5)},
+    ("vocoder", "griffin-lim"): {"iterations": 4},
+    ("task", "vocoder"): {"adversarial_after": 0.0, "channels": 4},
     ("corpus", "lm-text"): {"rows": 20, "chat": 10, "valid": 5},
 }
 TASK_SECTIONS = {
@@ -51,6 +56,7 @@ TASK_SECTIONS = {
     "adapter": {"name": "stack", "hidden": 32},
     "backbone": {"name": "causal-lm", "dim": 32, "layers": 2, "heads": 2},
     "text": {"name": "characters"},
+    "vocoder": {"name": "vocos", "dim": 32, "layers": 2},
 }
 # A model that is frozen at its random beginning learns through its adapter alone: it needs more width.
 FROZEN = {"backbone": {"name": "causal-lm", "dim": 128, "layers": 2, "heads": 2}}

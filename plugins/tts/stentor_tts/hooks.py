@@ -9,6 +9,7 @@ import stentor
 
 if TYPE_CHECKING:
     from stentor.registry import Registry, Verbs
+    from stentor.serve.mounts import Mounts
 
 
 @stentor.hookimpl
@@ -24,10 +25,10 @@ def stentor_register(registry: Registry) -> None:
     registry.codec("dual", "stentor_tts.tokenizer.dual:DualCodec")
     registry.task("dual-tokenizer", "stentor_tts.tokenizer.task:DualTokenizerTask")
     registry.corpus("styles", "stentor_tts.corpora.styles:Styles")
-    registry.vocoder("vocos", "stentor_tts.vocoders.vocos:Vocos")
+    registry.vocoder("vocos", "stentor_tts.vocoders.neural:Vocos")
     registry.vocoder("hifigan", "stentor_tts.vocoders.hifigan:HiFiGAN")
     registry.vocoder("griffin-lim", "stentor_tts.vocoders.griffin_lim:GriffinLim")
-    registry.vocoder("source-filter", "stentor_tts.vocoders.source_filter:SourceFilter")
+    registry.vocoder("source-filter", "stentor_tts.vocoders.neural:SourceFilter")
     registry.task("vocoder", "stentor_tts.vocoders.task:VocoderTask")
     registry.acoustic("flow-dit", "stentor_tts.flow.dit:FlowDiT")
     registry.acoustic("flow-unet", "stentor_tts.flow.unet:FlowUNet")
@@ -39,7 +40,29 @@ def stentor_register(registry: Registry) -> None:
     registry.filter("duration", "stentor_tts.engine.filters:Duration")
     registry.filter("speech", "stentor_tts.engine.filters:Speech")
     registry.filter("agreement", "stentor_tts.engine.filters:Agreement")
+    registry.filter("metric", "stentor_tts.engine.filters:MetricBound")
     registry.tokenizer("phonemes", "stentor_tts.text.phonemes:Phonemes")
+    registry.metric("wer-whisper", "stentor_tts.metrics.judged:WhisperWER")
+    registry.metric("cer-whisper", "stentor_tts.metrics.judged:WhisperCER")
+    registry.metric("wer-moonshine", "stentor_tts.metrics.judged:MoonshineWER")
+    registry.metric("cer-moonshine", "stentor_tts.metrics.judged:MoonshineCER")
+    registry.metric("speaker-similarity", "stentor_tts.metrics.voices:SpeakerSimilarity")
+    registry.metric("nearest-voice", "stentor_tts.metrics.voices:NearestVoice")
+    registry.metric("dnsmos", "stentor_tts.metrics.naturalness:DNSMOS")
+    registry.metric("rate-control", "stentor_tts.metrics.control:RateControl")
+    registry.metric("energy-control", "stentor_tts.metrics.control:EnergyControl")
+    registry.metric("pitch-control", "stentor_tts.metrics.control:PitchControl")
+    registry.metric("whisper-control", "stentor_tts.metrics.control:WhisperControl")
+    registry.metric("rate-span", "stentor_tts.metrics.spans:RateSpan")
+    registry.metric("energy-span", "stentor_tts.metrics.spans:EnergySpan")
+    registry.metric("rate-leak", "stentor_tts.metrics.spans:RateLeak")
+    registry.metric("energy-leak", "stentor_tts.metrics.spans:EnergyLeak")
+    registry.metric("duration", "stentor_tts.metrics.resynthesis:Duration")
+    registry.metric("mel-distance", "stentor_tts.metrics.resynthesis:MelDistance")
+    registry.metric("stft-distance", "stentor_tts.metrics.resynthesis:StftDistance")
+    registry.metric("pitch-distance", "stentor_tts.metrics.resynthesis:PitchDistance")
+    registry.metric("pesq", "stentor_tts.metrics.resynthesis:PESQ")
+    registry.metric("stoi", "stentor_tts.metrics.resynthesis:STOI")
 
 
 @stentor.hookimpl
@@ -51,3 +74,8 @@ def stentor_recipes() -> Path:
 def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("synthesise", "stentor_tts.cli.synthesise", "texts to a filtered corpus of synthetic speech by teachers")
     verbs.add("speak", "stentor_tts.cli.speak", "say a text, or many, in a voice")
+
+
+@stentor.hookimpl
+def stentor_routes(mounts: Mounts) -> None:
+    mounts.add("speech", "stentor_tts.serve.capability:SpeechCapability", "text to speech, as OpenAI's interface")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stentor_tts.testing.acoustic import AcousticContract
+    from stentor_tts.testing.vocoder import VocoderContract
 
-_HOMES = {"AcousticContract": "acoustic"}
+_HOMES = {"AcousticContract": "acoustic", "VocoderContract": "vocoder"}
 
-__all__ = ["AcousticContract"]
+__all__ = ["AcousticContract", "VocoderContract"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""Training of waveform generators against discriminators, in one backward pass."""

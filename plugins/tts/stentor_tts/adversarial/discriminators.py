@@ -1,0 +1,93 @@
+"""Discriminators of waveforms, small enough to train beside a generator on one core."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Judged = tuple[Tensor, list[Tensor]]
+"""Scores of many places, and the hidden features before them."""
+
+
+class PeriodDiscriminator(nn.Module):
+    """Looks at every `period`-th sample as a picture (HiFi-GAN, Kong et al., arXiv 2010.05646)."""
+
+    def __init__(self, period: int, channels: int) -> None:
+        super().__init__()
+        self.period = period
+        widths = [1, channels, 2 * channels, 4 * channels, 4 * channels]
+        self.layers = nn.ModuleList(
+            _normed(nn.Conv2d(one, two, (5, 1), (stride, 1), (2, 0)))
+            for (one, two), stride in zip(pairwise(widths), (3, 3, 3, 1), strict=True)
+        )
+        self.final = _normed(nn.Conv2d(widths[-1], 1, (3, 1), 1, (1, 0)))
+
+    def forward(self, audio: Tensor) -> Judged:
+        """Judge waveforms [B, N]."""
+        rest = -audio.shape[-1] % self.period
+        seen = functional.pad(audio, (0, rest)).unflatten(-1, (-1, self.period)).unsqueeze(1)
+        return _through(seen, self.layers, self.final)
+
+
+class SpectralDiscriminator(nn.Module):
+    """Looks at the complex spectrogram at one resolution (EnCodec, Défossez et al., arXiv 2210.13438).
+
+    Strides along the frequencies keep it small: a quarter of the points are left after the second layer.
+    """
+
+    def __init__(self, points: int, channels: int) -> None:
+        super().__init__()
+        self.points = points
+        self.layers = nn.ModuleList(
+            [
+                _normed(nn.Conv2d(2, channels, (7, 3), (3, 1), (3, 1))),
+                _normed(nn.Conv2d(channels, channels, (5, 3), (2, 1), (2, 1))),
+                _normed(nn.Conv2d(channels, 2 * channels, (5, 3), (2, 2), (2, 1))),
+                _normed(nn.Conv2d(2 * channels, 2 * channels, (3, 3), (2, 1), (1, 1))),
+            ]
+        )
+        self.final = _normed(nn.Conv2d(2 * channels, 1, (3, 3), 1, (1, 1)))
+
+    def forward(self, audio: Tensor) -> Judged:
+        """Judge waveforms [B, N]."""
+        window = torch.hann_window(self.points, device=audio.device, dtype=audio.dtype)
+        found = torch.stft(audio, self.points, self.points // 4, self.points, window, return_complex=True)
+        # square roots of magnitudes: quiet places count, and so do phases
+        size = (found.real.square() + found.imag.square() + 1e-8).sqrt()
+        seen = torch.stack([found.real, found.imag], 1) / size.sqrt().unsqueeze(1)
+        return _through(seen, self.layers, self.final)
+
+
+class Discriminators(nn.Module):
+    """Several at once.
+
+    Args:
+        periods: of the period discriminators, in samples.
+        resolutions: points of the spectral ones.
+        channels: of the first layer of each.
+    """
+
+    def __init__(self, periods: Sequence[int], resolutions: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.all = nn.ModuleList([PeriodDiscriminator(period, channels) for period in periods])
+        self.all.extend(SpectralDiscriminator(points, channels) for points in resolutions)
+
+    def forward(self, audio: Tensor) -> list[Judged]:
+        """What each of them says of waveforms [B, N]."""
+        return [one(audio) for one in self.all]
+
+
+def _through(seen: Tensor, layers: nn.ModuleList, final: nn.Module) -> Judged:
+    features = []
+    for layer in layers:
+        seen = functional.leaky_relu(layer(seen), 0.1)
+        features.append(seen)
+    return final(seen).flatten(1), features
+
+
+def _normed(convolution: nn.Conv2d) -> nn.Module:
+    return nn.utils.parametrizations.weight_norm(convolution)
