@@ -17,7 +17,7 @@ def level(text, amplitude=0.3):
 
 
 class Tones(Speaker):
-    """Waits before each word while `free` is not set, and fails on the word `fuse`."""
+    """Waits before each word while `free` is not set, as it is not after `pause_after` words; fails on `fuse`."""
 
     sample_rate, name, abilities = RATE, "tones", frozenset({"voice", "temperature"})
 
@@ -25,6 +25,7 @@ class Tones(Speaker):
         self.amplitude, self.asked, self.words = amplitude, [], []
         self.free, self.begun = threading.Event(), threading.Event()
         self.free.set()
+        self.pause_after = None
 
     def can_say(self, character):
         return character.isascii()
@@ -37,4 +38,6 @@ class Tones(Speaker):
             if word.startswith("fuse"):
                 raise RuntimeError("the fuse is blown")
             self.words.append(word)
+            if len(self.words) == self.pause_after:
+                self.free.clear()
             yield level(word, self.amplitude * 10 ** (wish.manner.volume / 20))

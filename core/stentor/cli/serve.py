@@ -1,4 +1,4 @@
-"""``stentor serve [RUN | --model NAME]``: answer requests over HTTP until Ctrl-C; what is in work is finished."""
+"""``stentor serve [RUN...] [--model NAME]``: answer requests over HTTP until Ctrl-C; what is in work is finished."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _HELP = {
     "port": "0 takes a free one",
     "max_upload_mb": "largest request (MiB)",
     "max_seconds": "longest audio of a request (s)",
+    "max_characters": "longest text of a request",
     "rate": "requests a minute of one client; 0: no limit",
     "queue": "requests in work or waiting; further ones get status 503",
     "batch": "windows that the model hears at once, of one or several requests",
@@ -26,9 +27,13 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", type=Path, help="the folder of a run, or of an export")
-    parser.add_argument("--model", default="", metavar="NAME", help="a model that needs no run")
+    runs = "folders of runs, or of exports; one that listens and one that speaks go together"
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help=runs)
+    parser.add_argument("--model", action="append", default=[], metavar="NAME",
+                        help="a model that needs no run: a recogniser, or a voice")  # fmt: skip
     parser.add_argument("--name", default="", help="what clients shall call the model; default: its own name")
+    voices = "recordings of whom a run that speaks may sound like; a voice is called like its file"
+    parser.add_argument("--voices", type=Path, metavar="FOLDER", help=voices)
     parser.add_argument("--device", default="auto", help="where to compute: auto, cpu, cuda")
     swapped = "of the run's decoder, as often as needed: decoder=ctc-beam, decoder.lm=words.arpa"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=swapped)
@@ -42,9 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from stentor.serve.server import serve
 
-    if arguments.run is not None and arguments.model:
-        raise StentorError("name a run or --model, not both.", path="--model", value=arguments.model)
     limits = {name: getattr(arguments, name) for name in _HELP}
-    model = Model(arguments.run, arguments.model, arguments.name, arguments.device, tuple(arguments.set))
-    serve(model, ServeSettings(**limits, key=os.environ.get(KEY_VARIABLE, "")))
+    serve(_models(arguments), ServeSettings(**limits, key=os.environ.get(KEY_VARIABLE, "")))
     return 0
+
+
+def _models(arguments: argparse.Namespace) -> list[Model]:
+    named = [(run, "") for run in arguments.runs] + [(None, name) for name in arguments.model]
+    if len(named) > 1 and (arguments.name or arguments.set):
+        given = "--name" if arguments.name else "--set"
+        raise StentorError("is for one model; several are named.", path=given)
+    common = {"device": arguments.device, "changes": tuple(arguments.set), "voices": arguments.voices}
+    return [Model(run, name, arguments.name, **common) for run, name in named or [(None, "")]]

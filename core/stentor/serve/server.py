@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,17 +21,17 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _KEEP_ALIVE = 15
 
 
-def serve(model: Model, settings: ServeSettings) -> None:
-    """Open every capability that the model has, listen, and serve until SIGINT or SIGTERM.
+def serve(models: Sequence[Model], settings: ServeSettings) -> None:
+    """Open every capability that the models have, listen, and serve until SIGINT or SIGTERM.
 
     Raises:
-        StentorError: when the extra is not installed, the model cannot be served or the address not be had.
+        StentorError: when the extra is not installed, a model cannot be served or the address not be had.
     """
     settings.check()
     _require()
     _log_to_stderr()
     with _listening(settings) as listener:
-        capabilities = opened(model, settings)
+        capabilities = opened(models, settings)
         _announce(capabilities, settings, listener.getsockname()[1])
         server = _server(capabilities, settings)
         # uvicorn raises the signal again once it has stopped; by then it has been answered
@@ -63,12 +63,23 @@ def running(capabilities: Mapping[str, Capability], settings: ServeSettings) -> 
             thread.join()
 
 
-def opened(model: Model, settings: ServeSettings) -> dict[str, Capability]:
-    """The capabilities of `model`, by name, ready to work.
+def opened(models: Model | Sequence[Model], settings: ServeSettings) -> dict[str, Capability]:
+    """The capabilities of one or several models, by name, ready to work.
 
     Raises:
-        StentorError: when there is none.
+        StentorError: when a model has none, or two models have the same.
     """
+    capabilities: dict[str, Capability] = {}
+    for model in [models] if isinstance(models, Model) else models:
+        for name, capability in _opened(model, settings).items():
+            if name in capabilities:
+                both = f"'{capabilities[name].model}' and '{capability.model}'"
+                raise StentorError(f"{both} are both for {name}; a server has one model for it.", path="--model")
+            capabilities[name] = capability
+    return capabilities
+
+
+def _opened(model: Model, settings: ServeSettings) -> dict[str, Capability]:
     mounts = installed().mounts.table
     found = {name: mount.load().open(model, settings) for name, mount in mounts.items()}
     capabilities = {name: capability for name, capability in found.items() if capability is not None}

@@ -21,6 +21,7 @@ class ServeSettings:
         port: 0 takes a free one.
         max_upload_mb: largest request body (MiB).
         max_seconds: longest audio of one request (s).
+        max_characters: longest text of one request.
         rate: requests per minute of one client (its address); 0: no limit.
         queue: how many requests may be in work or waiting at once; further ones are told to come back.
         batch: how many pieces of work the model gets at once.
@@ -35,6 +36,7 @@ class ServeSettings:
     port: int = 8000
     max_upload_mb: float = 100.0
     max_seconds: float = 3600.0
+    max_characters: int = 4096
     rate: float = 0.0
     queue: int = 64
     batch: int = 8
@@ -50,7 +52,7 @@ class ServeSettings:
         Raises:
             StentorError: with everything that is out of range.
         """
-        least = {"port": 0, "rate": 0, "queue": 1, "batch": 1, "gather_ms": 0, "grace_seconds": 0}
+        least = {"port": 0, "max_characters": 1, "rate": 0, "queue": 1, "batch": 1, "gather_ms": 0, "grace_seconds": 0}
         problems = [
             Problem(f"must be at least {low}.", f"--{name.replace('_', '-')}", getattr(self, name))
             for name, low in least.items()
@@ -82,6 +84,7 @@ class Model:
         alias: what clients shall call it; empty: its own name.
         device: where to compute.
         changes: of the run, as far as a capability takes any, e.g. ``decoder=ctc-beam``.
+        voices: folder of recordings that say whom to sound like, as far as a capability takes any.
     """
 
     run: Path | None = None
@@ -89,3 +92,4 @@ class Model:
     alias: str = ""
     device: str = "auto"
     changes: tuple[str, ...] = ()
+    voices: Path | None = None

@@ -22,6 +22,9 @@ def stentor_kinds(registry: Registry) -> None:
 
 @stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
+    registry.codec("fsq", "stentor_tts.codec.neural:FSQCodec")
+    registry.codec("rvq", "stentor_tts.codec.neural:RVQCodec")
+    registry.task("neural-codec", "stentor_tts.codec.task:NeuralCodecTask")
     registry.codec("dual", "stentor_tts.tokenizer.dual:DualCodec")
     registry.task("dual-tokenizer", "stentor_tts.tokenizer.task:DualTokenizerTask")
     registry.corpus("styles", "stentor_tts.corpora.styles:Styles")

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from stentor.config import Recipe
+from stentor.data.voices.named import engine_of
 from stentor.errors import StentorError
+from stentor.interfaces.task import Task
+from stentor.plugins import registry
 from stentor.serve.capability import Capability
 from stentor.serve.gate import failure
+from stentor.serve.leaving import seen, while_listening
 from stentor.serve.refusals import Refusal
 from stentor.serve.settings import Model, ServeSettings
 from stentor.serve.uploads import Upload, check_audio, received
+from stentor.train.assembly import class_of
 from stentor_asr.serve import answers, form
-from stentor_asr.serve.shared import Abandoned, SharedRecogniser, batcher_of
+from stentor_asr.serve.shared import SharedRecogniser, batcher_of
 from stentor_asr.transcribe.choice import DEFAULT, choose
 from stentor_asr.transcribe.pipeline import Transcript, transcribe
 from stentor_asr.transcribe.recogniser import Recogniser, Segment
@@ -45,7 +51,9 @@ class Transcription(Capability):
         self._threads = ThreadPoolExecutor(settings.queue, thread_name_prefix="transcribe")
 
     @classmethod
-    def open(cls, model: Model, settings: ServeSettings) -> Transcription:
+    def open(cls, model: Model, settings: ServeSettings) -> Transcription | None:
+        if not _hears(model):
+            return None
         recogniser = choose(model.run, model.name or DEFAULT, device=model.device, changes=model.changes)
         recogniser.load_pretrained()
         own = model.run.resolve().name if model.run is not None else model.name or DEFAULT
@@ -81,7 +89,7 @@ class Transcription(Capability):
                 events = self._events(shared, upload.path, asked, request.state.request_id)
                 return _Events(events, stack.pop_all(), shared)
             work = self._in_thread(self._run, shared, upload.path, asked, lambda *_: None)
-            transcript = await _while_listening(request, work, shared.abandon)
+            transcript = await while_listening(request, work, shared.abandon)
             return answers.answer(transcript, asked)
 
     def _refuse(self, asked: form.Asked) -> None:
@@ -114,7 +122,7 @@ class Transcription(Capability):
         work = asyncio.ensure_future(self._in_thread(self._run, shared, path, asked, told))
 
         def ended(_: asyncio.Future[Transcript]) -> None:
-            _seen(work)
+            seen(work)
             queue.put_nowait(None)
 
         work.add_done_callback(ended)
@@ -148,45 +156,21 @@ class _Events(StreamingResponse):
                 self._shared.abandon()
 
 
+def _hears(model: Model) -> bool:
+    """Whether it is not for others: a run whose task gives no texts, or a voice."""
+    if model.run is not None and (model.run / "config.yaml").is_file():
+        section = Recipe.from_file(model.run / "config.yaml").config["task"]
+        return bool(class_of("task", section, path="task").predict is not Task.predict)
+    known = registry()
+    return model.name in known.names("recogniser") or engine_of(model.name) not in known.names("voice")
+
+
 def _checked(upload: Upload, longest: float) -> None:
     """Refuse what is not sound audio, before anything is heard of it."""
     try:
         check_audio(upload.path, longest)
     except StentorError as error:
         raise Refusal.of(error, param="file", code="invalid_audio") from error
-
-
-async def _while_listening(request: Request, work: Awaitable[Transcript], abandon: Callable[[], None]) -> Transcript:
-    """The result of `work`, unless the client leaves before.
-
-    Raises:
-        ClientDisconnect: when it does.
-    """
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
-    working.add_done_callback(_seen)
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        abandon()
-        with suppress(Abandoned):
-            await working
-        raise ClientDisconnect
-    finally:
-        leaving.cancel()
-        if not working.done():
-            abandon()
-
-
-def _seen(work: asyncio.Future[Transcript]) -> None:
-    """Look at a failure that nobody may be left to look at; asyncio would complain of it."""
-    if not work.cancelled():
-        work.exception()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _no_translation(request: Request) -> Response:

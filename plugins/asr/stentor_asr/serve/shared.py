@@ -10,11 +10,8 @@ import numpy as np
 
 from stentor.errors import StentorError
 from stentor.serve.batching import Batcher
+from stentor.serve.leaving import Abandoned
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request
-
-
-class Abandoned(Exception):
-    """The client has gone; nobody waits for the rest."""
 
 
 class SharedRecogniser(Recogniser):

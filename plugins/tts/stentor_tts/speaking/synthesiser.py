@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from stentor_tts.speaking.speaker import Speaker, Wish
 from stentor_tts.text import style as styles
 from stentor_tts.text.characters import LONGEST
 from stentor_tts.text.frontend import FrontEnd, Reading
+from stentor_tts.text.script import Sentence
 
 SPEEDS = (0.25, 4.0)
 """Slowest and fastest that may be asked."""
@@ -33,9 +34,19 @@ class Speech:
 
     def __init__(self, reading: Reading, speaker: Speaker, wish: Wish, sample_rate: int) -> None:
         self._reading, self._speaker, self._wish, self.sample_rate = reading, speaker, wish, sample_rate
+        self._sentences: Iterable[Sentence] = reading
+
+    def read(self) -> Speech:
+        """Read all of the text now, so that what cannot be said is told before anything is.
+
+        Raises:
+            StentorError: when nothing of the text can be said.
+        """
+        self._sentences = list(self._reading)
+        return self
 
     def __iter__(self) -> Iterator[Samples]:
-        for sentence in self._reading:
+        for sentence in self._sentences:
             if sentence.stretches:
                 yield from self._said(self._speaker.say(sentence, self._wish))
             if sentence.pause:

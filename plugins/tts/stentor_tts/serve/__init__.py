@@ -1,0 +1,1 @@
+"""Speech over HTTP, as clients of OpenAI's interface know it."""
