@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 _ROUNDS = 10
+_AT_A_TIME = 16
 _KEEP = 0.9
 _DEAD = 0.03
 
@@ -84,13 +85,13 @@ class Centroids(nn.Module):
 
     @torch.no_grad()
     def begin(self, frames: Tensor) -> None:
-        """Take shift, scale and centroids from frames [M, 1 + A + S]: Lloyd's k-means from points drawn at random."""
+        """Take shift, scale and centroids from frames [M, 1 + A + S]: Lloyd's k-means from points far from one another."""
         sound = frames[frames[:, 0] > 0.5][:, 1 + self.faded :].to(self.shift.dtype)
         if len(sound) > 1 and sound.shape[1]:
             self.shift[self.faded :] = sound.mean(0)
             self.scale[self.faded :] = self.states_scale / sound.std(0).clamp(min=1e-4)
         points = self.points(frames)
-        self.weight.copy_(points[_drawn(torch.ones(len(points), device=points.device), self.size)])
+        self.weight.copy_(_apart(points, self.size))
         for index in range(_ROUNDS):
             codes = self.nearest(points)
             counts = torch.bincount(codes, minlength=self.size).to(points.dtype)
@@ -100,6 +101,18 @@ class Centroids(nn.Module):
                 far = (points - self.weight[codes]).square().sum(-1)
                 self.weight[empty] = points[_drawn(far, len(empty))]
         self.usage.fill_(len(points) / self.size)
+
+
+def _apart(points: Tensor, count: int) -> Tensor:
+    """`count` of the points [M, D], some at a time in proportion to their squared distance to those that were drawn
+    before (k-means++, Arthur and Vassilvitskii 2007; some at a time as in Bahmani et al. 2012)."""
+    chosen = points[_drawn(torch.ones(len(points), device=points.device), 1)]
+    far = (points - chosen).square().sum(-1)
+    while len(chosen) < count:
+        drawn = points[_drawn(far, min(max(1, count // _AT_A_TIME), count - len(chosen)))]
+        far = torch.minimum(far, torch.cdist(points, drawn).amin(-1).square())
+        chosen = torch.cat([chosen, drawn])
+    return chosen
 
 
 def _drawn(chances: Tensor, count: int) -> Tensor:

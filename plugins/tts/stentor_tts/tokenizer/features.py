@@ -104,7 +104,7 @@ class GroupFeatures(nn.Module):
                 held.append(acoustics(window)[first * per : (first + count) * per])
             if states is not None and (name == "linguistic" or self.states):
                 held.append(_averaged(states, per)[first * per : (first + count) * per])
-            parts.append(torch.cat(held, -1).reshape(count, -1))
+            parts.append(torch.cat([part.reshape(count, per, part.shape[1]) for part in held], -1).flatten(1))
         return torch.cat(parts, -1)
 
     def _states(self, encoder: Encoder, window: Tensor) -> Tensor:

@@ -79,5 +79,6 @@ def _unlike(frames: Tensor) -> Tensor:
     difference = (energy[:, :1] + energy - 2 * alike).clamp(min=0)[:, 1:]
     lags = torch.arange(1, _LAST + 1, device=frames.device)
     mean = difference.cumsum(-1) / lags
-    normal = difference / (mean + _TINY * _WINDOW)
+    faint = _TINY * _WINDOW
+    normal = (difference + faint) / (mean + faint)
     return functional.pad(normal, (1, 0), value=1.0)

@@ -61,13 +61,13 @@ def perplexity(counts: Tensor) -> float:
 
 
 @torch.inference_mode()
-def usage_on(codec: Codec, spec: CodecSpec, path: str, *, limit: int = 0, progress: bool = True) -> dict[str, Any]:
+def usage_on(codec: Codec, path: str, *, limit: int = 0, progress: bool = True) -> dict[str, Any]:
     """`Usage.report` of a codec over the manifest at `path`, or its first `limit` utterances.
 
     Raises:
         StentorError: when the manifest or its audio cannot be read.
     """
-    rows = manifest.load(path)
+    rows, spec = manifest.load(path), codec.declared
     usage = Usage(spec)
     for row in tqdm(rows[: limit or len(rows)], desc="codes", unit="utterance", disable=not progress):
         heard = audio.read(row.audio, spec.sample_rate, row.start, row.duration, row.channel)
