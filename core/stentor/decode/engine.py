@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from stentor.interfaces.drafter import Drafter
 from stentor.sequence.grammar import Grammar
 from stentor.sequence.packing import CONTINUOUS
 
-__all__ = ["Generation", "OnToken", "Reason", "Stop", "generate"]
+__all__ = ["Generation", "OnToken", "Reason", "Stop", "generate", "stream"]
 
 
 @torch.inference_mode()
@@ -27,7 +27,7 @@ def generate(
     prompts: Sequence[Tensor],
     settings: GenerationSettings | None = None,
     *,
-    grammar: Grammar[Any] | None = None,
+    grammar: Grammar[Any] | Sequence[Grammar[Any]] | None = None,
     on_token: OnToken | None = None,
     stop: Stop | None = None,
     drafter: Drafter | None = None,
@@ -43,7 +43,7 @@ def generate(
         backbone: the model; dropout is off while generating.
         prompts: per row, embeddings float [T, dim] or ids int64 [T], T >= 1.
         settings: sampling and limits.
-        grammar: which tokens may come next, with a state per row.
+        grammar: which tokens may come next, with a state per row; several: one for each prompt.
         on_token: called with (row, token) as soon as a token is chosen.
         stop: called with (row, tokens so far) after every token; True ends the row. Where prompts have several
             continuations, rows are those of the continuations.
@@ -52,15 +52,20 @@ def generate(
 
     Raises:
         StentorError: for an empty prompt, a grammar over another vocabulary, or a drafter with a temperature,
-            several samples or log-probabilities of the policy.
+            several samples, log-probabilities of the policy or a repetition guard.
     """
     settings = settings or GenerationSettings()
     if drafter is not None and settings.temperature:
         raise StentorError(f"drafted tokens are verified in greedy decoding alone; the temperature must be 0, not "
                            f"{settings.temperature:g}.", path="temperature", value=settings.temperature)  # fmt: skip
-    if drafter is not None and (settings.samples > 1 or settings.log_probs == "policy"):
-        raise StentorError("with a drafter each prompt has one greedy continuation and the model's log-probabilities.",
-                           path="samples" if settings.samples > 1 else "log_probs")  # fmt: skip
+    beyond = {
+        "samples": settings.samples > 1,
+        "log_probs": settings.log_probs == "policy",
+        "repetition_window": settings.repetition_window > 0,
+    }
+    if drafter is not None and any(beyond.values()):
+        raise StentorError("with a drafter each prompt has one greedy continuation, the model's log-probabilities and "
+                           "no repetition guard.", path=next(name for name, asked in beyond.items() if asked))  # fmt: skip
     if not prompts:
         return Generation([], [], [] if settings.log_probs else None)
     options: dict[str, Any] = {"grammar": grammar, "on_token": on_token, "stop": stop}
@@ -76,6 +81,24 @@ def generate(
     finally:
         for module in modules:
             module.train()
+
+
+@torch.inference_mode()
+def stream(
+    backbone: Backbone,
+    prompts: Sequence[Tensor],
+    settings: GenerationSettings | None = None,
+    *,
+    grammar: Grammar[Any] | Sequence[Grammar[Any]] | None = None,
+) -> Iterator[tuple[int, int]]:
+    """The tokens of `generate`, without a drafter, as they come: (row, token) pairs.
+
+    The next pass is made when the next token is asked for. The backbone must be in evaluation mode.
+    """
+    settings = settings or GenerationSettings()
+    run = Run(backbone, settings, len(prompts), grammar=grammar, on_token=None, stop=None)
+    for pairs in run.steps(_embedded(backbone, prompts)):
+        yield from pairs
 
 
 def _embedded(backbone: Backbone, prompts: Sequence[Tensor]) -> list[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -30,25 +30,32 @@ class Run:
         settings: GenerationSettings,
         rows: int,
         *,
-        grammar: Grammar[Any] | None,
+        grammar: Grammar[Any] | Sequence[Grammar[Any]] | None,
         on_token: OnToken | None,
         stop: Stop | None,
     ) -> None:
-        self.backbone, self.settings, self.grammar = backbone, settings, grammar
+        self.backbone, self.settings = backbone, settings
         self.on_token, self.stop = on_token, stop
+        self.grammars = _each(grammar, rows, settings.samples)
         rows *= settings.samples
         self.sampler = Sampler(settings, rows)
         self.active = list(range(rows))
         self.tokens: list[list[int]] = [[] for _ in range(rows)]
         self.log_probs: list[list[float]] = [[] for _ in range(rows)]
         self.reasons: list[Reason] = ["length"] * rows
-        self.states = [grammar.start() for _ in range(rows)] if grammar else []
+        self.states = [one.start() for one in self.grammars]
         self.ends = frozenset(settings.stop_ids)
         self._mask: Tensor | None = None
         self._forbidden: Tensor | None = None
 
     def all(self, prompts: list[Tensor]) -> Generation:
         """Generate until no row goes on; `prompts` are embeddings [T, dim]."""
+        for _ in self.steps(prompts):
+            pass
+        return self._generation()
+
+    def steps(self, prompts: list[Tensor]) -> Iterator[list[tuple[int, int]]]:
+        """The same, pass by pass: the (row, token) pairs that each one gives."""
         cache, _, hidden = self._prefill(prompts)
         ends = torch.tensor([len(prompt) for prompt in prompts], device=hidden.device)
         hidden = hidden[torch.arange(len(prompts), device=hidden.device), ends - 1]
@@ -57,9 +64,11 @@ class Run:
             cache.select(copies)
             hidden = hidden[copies]
         while True:
+            rows = self.active
             chosen, going = self._take(self.backbone.project(hidden))
+            yield list(zip(rows, chosen.tolist(), strict=True))
             if not going:
-                return self._generation()
+                return
             if len(going) < len(chosen):
                 kept = torch.tensor(going, device=chosen.device)
                 chosen = chosen[kept]
@@ -90,8 +99,8 @@ class Run:
     def _take(self, logits: Tensor) -> tuple[Tensor, list[int]]:
         """Choose a token for every active row; returns the tokens and which rows (by place) go on."""
         masked = logits
-        if self.grammar is not None:
-            masked = self._allowed_only(logits, [self.grammar.allowed(self.states[row]) for row in self.active])
+        if self.grammars:
+            masked = self._allowed_only(logits, [self.grammars[row].allowed(self.states[row]) for row in self.active])
         chosen = self.sampler.choose(masked, self.active, self.tokens)
         if self.settings.log_probs:
             for_whom = masked / (self.settings.temperature or 1) if self.settings.log_probs == "policy" else logits
@@ -122,8 +131,8 @@ class Run:
         tokens.append(token)
         if self.on_token is not None:
             self.on_token(row, token)
-        if self.grammar is not None:
-            self.states[row] = self.grammar.advance(self.states[row], token)
+        if self.grammars:
+            self.states[row] = self.grammars[row].advance(self.states[row], token)
         reason = self._reason(row, token)
         if reason:
             self.reasons[row] = reason
@@ -134,6 +143,15 @@ class Run:
             return "stop"
         if self.stop is not None and self.stop(row, self.tokens[row]):
             return "callback"
-        if self.grammar is not None and not self.grammar.allowed(self.states[row]).any():
+        if self.grammars and not self.grammars[row].allowed(self.states[row]).any():
             return "grammar"
         return "length" if len(self.tokens[row]) >= self.settings.max_new_tokens else None
+
+
+def _each(grammar: Grammar[Any] | Sequence[Grammar[Any]] | None, prompts: int, samples: int) -> list[Grammar[Any]]:
+    """The grammar of every continuation; none at all where there is none."""
+    if grammar is None or isinstance(grammar, Grammar):
+        return [] if grammar is None else [grammar] * (prompts * samples)
+    if len(grammar) != prompts:
+        raise StentorError(f"{prompts} prompts need a grammar each, not {len(grammar)}.")
+    return [one for one in grammar for _ in range(samples)]

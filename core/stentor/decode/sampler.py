@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stentor.decode.settings import GenerationSettings
+from stentor.errors import StentorError
 
 
 class Sampler:
@@ -20,7 +21,10 @@ class Sampler:
 
     def __init__(self, settings: GenerationSettings, rows: int) -> None:
         self.settings = settings
-        self.streams = [random.Random(settings.seed + row) for row in range(rows)]
+        seeds = settings.seeds or range(settings.seed, settings.seed + rows)
+        if len(seeds) != rows:
+            raise StentorError(f"{rows} rows need a seed each, not {len(seeds)}.", path="seeds")
+        self.streams = [random.Random(seed) for seed in seeds]
 
     def choose(self, logits: Tensor, rows: Sequence[int], history: Sequence[Sequence[int]]) -> Tensor:
         """Next tokens int64 [B].
@@ -32,9 +36,20 @@ class Sampler:
         """
         if self.settings.repetition_penalty != 1:
             logits = self._penalised(logits, [history[row] for row in rows])
-        if self.settings.temperature == 0:
-            return logits.argmax(-1)
-        return self._sampled(logits, rows)
+        chosen = logits.argmax(-1) if self.settings.temperature == 0 else self._sampled(logits, rows)
+        return self._guarded(chosen, logits, rows, history) if self.settings.repetition_window else chosen
+
+    def _guarded(self, chosen: Tensor, logits: Tensor, rows: Sequence[int], history: Sequence[Sequence[int]]) -> Tensor:
+        """What was chosen, drawn anew where it recurs too often."""
+        window, share = self.settings.repetition_window, self.settings.repetition_share
+        pairs = zip(chosen.tolist(), rows, strict=True)
+        often = [
+            place for place, (token, row) in enumerate(pairs) if history[row][-window:].count(token) > share * window
+        ]
+        if often:
+            again = logits[often].double() / (self.settings.temperature or 1.0)
+            chosen[often] = self._drawn(again.softmax(-1), [rows[place] for place in often])
+        return chosen
 
     def _penalised(self, logits: Tensor, history: Sequence[Sequence[int]]) -> Tensor:
         logits = logits.clone()

@@ -121,7 +121,7 @@ class Speculation(Run):
 
     def _choices(self, logits: Tensor, guesses: list[list[int]]) -> Tensor:
         """The token [B, 1 + k] that each place's logits choose, had the guesses before it been right."""
-        if self.grammar is not None:
+        if self.grammars:
             allowed = [mask for row, guess in zip(self.active, guesses, strict=True) for mask in self._path(row, guess)]
             logits = self._allowed_only(logits, allowed)
         if self.settings.repetition_penalty == 1:
@@ -132,13 +132,12 @@ class Speculation(Run):
 
     def _path(self, row: int, guess: list[int]) -> list[Tensor]:
         """The grammar's masks along a guess; from the first forbidden token on nothing can be taken, so any will do."""
-        assert self.grammar is not None
-        state = self.states[row]
-        masks = [self.grammar.allowed(state)]
+        grammar, state = self.grammars[row], self.states[row]
+        masks = [grammar.allowed(state)]
         for token in guess:
             if masks[-1][token]:
-                state = self.grammar.advance(state, token)
-                masks.append(self.grammar.allowed(state))
+                state = grammar.advance(state, token)
+                masks.append(grammar.allowed(state))
             else:
                 break
         return masks + masks[-1:] * (1 + len(guess) - len(masks))

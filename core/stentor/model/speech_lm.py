@@ -71,11 +71,15 @@ class SpeechLM(nn.Module):
 
     def next_token_loss(self, packed: Packed, hidden: Tensor) -> tuple[Tensor, int]:
         """The same of hidden states [N, D]; logits are computed only where there is a target."""
+        losses, places = self.token_losses(packed, hidden)
+        weights = packed.weights[places].to(losses.device)
+        return (losses * weights).sum() / weights.sum(), len(places)
+
+    def token_losses(self, packed: Packed, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy float32 [n] of each target, and their places int64 [n] among the positions."""
         places = (packed.targets >= 0).nonzero().squeeze(1)
         logits = self.backbone.project(hidden[places]).float()
-        losses = functional.cross_entropy(logits, packed.targets[places].to(logits.device), reduction="none")
-        weights = packed.weights[places].to(logits.device)
-        return (losses * weights).sum() / weights.sum(), len(places)
+        return functional.cross_entropy(logits, packed.targets[places].to(logits.device), reduction="none"), places
 
     def prompts(self, packed: Packed, heard: Tensor | None = None) -> list[Tensor]:
         """Embeddings [T_i, D] of each sequence, to decode on from."""

@@ -159,3 +159,12 @@ def test_a_drafter_has_neither_samples_nor_log_probs_of_the_policy(backbone, pro
     for wrong in ({"samples": 2}, {"log_probs": "policy"}):
         with pytest.raises(StentorError, match="one greedy continuation"):
             generate(backbone, prompts, GenerationSettings(**wrong), drafter=torch.nn.Identity())
+
+
+def test_every_prompt_may_have_a_grammar_of_its_own(backbone, prompts):
+    grammars = [only(SIZE, [3 + 2 * row, 4 + 2 * row]) for row in range(len(prompts))]
+    made = generate(backbone, prompts, GenerationSettings(max_new_tokens=4, samples=2), grammar=grammars)
+    for row, tokens in enumerate(made.tokens):
+        assert set(tokens) <= {3 + 2 * (row // 2), 4 + 2 * (row // 2)}
+    with pytest.raises(StentorError, match="a grammar each"):
+        generate(backbone, prompts, grammar=grammars[1:])

@@ -1,9 +1,11 @@
 """The sampler: the distribution that the settings describe."""
 
+import pytest
 import torch
 
 from stentor.decode.sampler import Sampler
 from stentor.decode.settings import GenerationSettings
+from stentor.errors import StentorError
 
 PROBABILITIES = torch.tensor([0.05, 0.4, 0.3, 0.15, 0.1])
 
@@ -58,3 +60,27 @@ def test_repetition_penalty_follows_the_sign_of_the_logit():
 def test_ties_and_greedy_take_the_first():
     sampler = Sampler(GenerationSettings(), 1)
     assert sampler.choose(torch.tensor([[1.0, 3.0, 3.0]]), [0], [[]]).tolist() == [1]
+
+
+def test_the_guard_draws_anew_what_recurs():
+    turning = {"top_k": 1, "repetition_window": 10, "repetition_share": 0.1}
+    assert frequencies(history=[1, 0], **turning)[1] == 1
+    close(frequencies(history=[1, 0, 1], **turning), PROBABILITIES.tolist())
+    assert frequencies(history=[1, 1] + [0] * 10, **turning)[1] == 1
+
+
+def test_the_guard_keeps_to_what_the_grammar_allows():
+    logits = PROBABILITIES.log().clone()
+    logits[[0, 3, 4]] = -torch.inf
+    sampler = Sampler(GenerationSettings(repetition_window=4, repetition_share=0.2), 300)
+    chosen = sampler.choose(logits.expand(300, -1), range(300), [[1, 1, 1]] * 300)
+    assert set(chosen.tolist()) == {1, 2}
+
+
+def test_a_row_with_its_own_seed_does_not_mind_its_neighbours():
+    logits = torch.zeros(3, 50)
+    together = Sampler(GenerationSettings(temperature=1.0, seeds=(7, 8, 9)), 3).choose(logits, range(3), [[]] * 3)
+    alone = Sampler(GenerationSettings(temperature=1.0, seeds=(8,)), 1).choose(logits[:1], [0], [[]])
+    assert alone.tolist() == together[1:2].tolist()
+    with pytest.raises(StentorError, match="a seed each"):
+        Sampler(GenerationSettings(temperature=1.0, seeds=(7, 8)), 3)
