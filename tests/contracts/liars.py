@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from stentor.interfaces.adapter import Adapter
+from stentor.interfaces.codec import Codec, CodecSpec
 from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor.interfaces.metric import Metric
 from stentor.interfaces.reward import Reward, Scores
-from stentor.interfaces.tokenizer import TextTokenizer
+from stentor.interfaces.tokenizer import Codebook, TextTokenizer
 from stentor.interfaces.vad import VAD
 
 HOP = 400
@@ -191,3 +192,82 @@ class Upside(Metric):
 
     def counts(self, references, outputs):
         return [(float(left == right), 1.0) for left, right in zip(references, outputs, strict=True)]
+
+
+class Loudness(Codec):
+    """The power of every 20 ms in 16 steps; keeps its contract, save that it says nothing of decoding."""
+
+    capabilities = frozenset({"streaming"})
+    size, hop = 16, 320
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.declared = self.spec()
+        self.register_buffer("step_size", torch.tensor(0.05))
+
+    @classmethod
+    def spec(cls):
+        return CodecSpec(16000, (Codebook("power", 16, 50.0),), (1,), 320)
+
+    def codes(self, row):
+        frames = row[: len(row) // self.hop * self.hop].reshape(-1, self.hop)
+        return ((frames.square().mean(1).sqrt() / self.step_size).long().clamp(max=self.size - 1),)
+
+    def encode(self, audio, lengths):
+        return [self.codes(row[:length]) for row, length in zip(audio, lengths.tolist(), strict=True)]
+
+    def initial_state(self, batch):
+        return torch.zeros(batch, 0)
+
+    def step(self, audio, state, *, last=False):
+        held = torch.cat([state, audio], 1)
+        whole = held.shape[1] // self.hop * self.hop
+        return [self.codes(row) for row in held[:, :whole]], held[:, whole:]
+
+
+class Overflowing(Loudness):
+    """Gives codes beyond its codebook for what is loud."""
+
+    size = 32
+
+    def codes(self, row):
+        return ((super().codes(row)[0] * 3),)
+
+
+class Rushing(Loudness):
+    """Encodes what a block holds and forgets what is over."""
+
+    def step(self, audio, state, *, last=False):
+        return super().step(audio, torch.zeros(len(audio), 0))
+
+
+class Normalising(Loudness):
+    """Divides by the loudest sample of the batch."""
+
+    def encode(self, audio, lengths):
+        return super().encode(audio / audio.abs().max().clamp(min=1e-3), lengths)
+
+
+class Partial(Loudness):
+    """Gives a code for what is left over at the end."""
+
+    def codes(self, row):
+        return super().codes(nn.functional.pad(row, (0, -len(row) % self.hop)))
+
+
+class Misrated(Loudness):
+    """Declares twice the rate at which its codes come."""
+
+    @classmethod
+    def spec(cls):
+        return CodecSpec(16000, (Codebook("power", 16, 100.0),), (1,), 320)
+
+
+class Mumbling(Loudness):
+    """Claims to decode and gives half of the samples."""
+
+    capabilities = frozenset({"decode"})
+
+    def decode(self, codes):
+        rows = [row[0].repeat_interleave(self.hop // 2).float() for row in codes]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in rows])

@@ -49,6 +49,7 @@ SMALL = {
     ("vocoder", "hifigan"): {"channels": 32, "kernels": (3, 5)},
     ("vocoder", "griffin-lim"): {"iterations": 4},
     ("task", "vocoder"): {"adversarial_after": 0.0, "channels": 4},
+    ("codec", "dual"): {"streams": "semantic", "semantic": 16, "block": 0.24, "left": 0.24, "right": 0.12},
     ("corpus", "lm-text"): {"rows": 20, "chat": 10, "valid": 5},
 }
 TASK_SECTIONS = {
@@ -56,6 +57,7 @@ TASK_SECTIONS = {
     "adapter": {"name": "stack", "hidden": 32},
     "backbone": {"name": "causal-lm", "dim": 32, "layers": 2, "heads": 2},
     "text": {"name": "characters"},
+    "codec": {"name": "dual", "streams": "semantic", "semantic": 16},
     "vocoder": {"name": "vocos", "dim": 32, "layers": 2},
 }
 # A model that is frozen at its random beginning learns through its adapter alone: it needs more width.

@@ -31,6 +31,12 @@ LIES = [
     ("tokenizer", "Raising", "unknown_characters", "ValueError"),
     ("reward", "Zeroing", "unusable_response", "NaN is due"),
     ("vad", "Hasty", "streaming_equals_offline", "against the whole: they differ"),
+    ("codec", "Overflowing", "codes_in_range", "'power' with 16 codes gives"),
+    ("codec", "Rushing", "streaming_equals_whole", "shapes of 'power' are"),
+    ("codec", "Normalising", "batch_equals_single", "codes of 'power' differ"),
+    ("codec", "Partial", "whole_groups", "1 samples give codes [(1,)]; due are [0]"),
+    ("codec", "Misrated", "declared_spec", "declares 100 Hz; 1 codes in a group are 50 Hz"),
+    ("codec", "Mumbling", "decoded_lengths", "55 codes give 8800 samples; due are 17600"),
     ("metric", "Upside", "direction", "perfect outputs score 1, wrong ones 0"),
 ]
 
@@ -41,7 +47,9 @@ def registered():
     known = registry()
     saved, origin = known.snapshot(), known.origin
     known.origin = Origin("liars", "stentor-liars", "1.0")
-    for kind, name in dict.fromkeys([(kind, name) for kind, name, *_ in LIES] + [("encoder", "Sound")]):
+    for kind, name in dict.fromkeys(
+        [(kind, name) for kind, name, *_ in LIES] + [("encoder", "Sound"), ("codec", "Loudness")]
+    ):
         known.add(kind, name, f"liars:{name}")
     yield
     known.restore(saved)
@@ -73,6 +81,15 @@ def test_a_sound_component_passes_everything_it_claims():
     for streaming in ("streaming_equals_offline", "streams_are_apart", "declared_delay"):
         assert outcomes.pop(streaming) == "skipped"
     assert set(outcomes.values()) == {"passed"}
+
+
+def test_a_sound_codec_passes_everything_it_claims():
+    outcomes = {name: result.outcome for name, result in results("codec", "Loudness").items()}
+    skipped = {name for name, outcome in outcomes.items() if outcome == "skipped"}
+    assert {name for name in skipped if name.startswith("decod")} == {
+        "decoded_lengths", "decoded_batch_equals_single", "decoding_in_steps_equals_whole",
+    }  # fmt: skip
+    assert set(outcomes.values()) == {"passed", "skipped"}
 
 
 def test_what_is_not_claimed_is_skipped_with_a_reason():

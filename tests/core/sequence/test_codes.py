@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_told():
         arrangement.pack((torch.tensor([0, 0]), torch.tensor([0, 1, 3])))
     with pytest.raises(StentorError, match="1 codebooks where 2 are due"):
         arrangement.pack((torch.tensor([0, 0]),))
-    with pytest.raises(StentorError, match="id 4 stands where codebook 0 has ids 0..2"):
+    with pytest.raises(StentorError, match=r"id 4 stands where codebook 0 has ids 0\.\.2"):
         arrangement.unpack(torch.tensor([0, 4, 3, 3, 3]))
     with pytest.raises(StentorError, match="do not share"):
         Grouped([range(0, 3), range(2, 6)], (1, 1))

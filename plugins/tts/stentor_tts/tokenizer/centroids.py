@@ -85,7 +85,7 @@ class Centroids(nn.Module):
 
     @torch.no_grad()
     def begin(self, frames: Tensor) -> None:
-        """Take shift, scale and centroids from frames [M, 1 + A + S]: Lloyd's k-means from points far from one another."""
+        """Take shift, scale and centroids from frames [M, 1 + A + S]: k-means (Lloyd) from points far apart."""
         sound = frames[frames[:, 0] > 0.5][:, 1 + self.faded :].to(self.shift.dtype)
         if len(sound) > 1 and sound.shape[1]:
             self.shift[self.faded :] = sound.mean(0)
