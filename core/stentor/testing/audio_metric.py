@@ -50,7 +50,7 @@ class AudioMetricContract(ComponentContract):
 
     def rows(self, folder: Path) -> list[Spoken]:
         """Three rows: the second one's output is its reference, the others' differ from it."""
-        waves = [voiced(int((0.8 + 0.2 * row) * _RATE), _RATE, 110.0 + 40 * row) for row in range(3)]
+        waves = [voiced(int((0.8 + 0.1 * row) * _RATE), _RATE, 110.0 + 40 * row) for row in range(3)]
         noise = torch.rand(len(waves[0]), generator=torch.Generator().manual_seed(1)) * 0.2 - 0.1
         outputs = [waves[0] * 0.3 + noise, waves[1], waves[0]]
         places = [

@@ -1,0 +1,1 @@
+"""Metrics of what is spoken (kind `metric`, `AudioMetric`)."""
