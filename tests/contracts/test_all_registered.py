@@ -44,12 +44,16 @@ SMALL = {
         "unseen_voice": "hibari",
         "workers": 1,
     },
+    ("codec", "fsq"): {"dim": 32, "layers": 1, "inner": 32, "inner_layers": 1},
+    ("codec", "rvq"): {"size": 32, "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1},
+    ("task", "neural-codec"): {"adversarial_after": 0.0, "channels": 4},
     ("vocoder", "vocos"): {"dim": 32, "layers": 2},
     ("vocoder", "source-filter"): {"dim": 32, "layers": 2},
     ("vocoder", "hifigan"): {"channels": 32, "kernels": (3, 5)},
     ("vocoder", "griffin-lim"): {"iterations": 4},
     ("task", "vocoder"): {"adversarial_after": 0.0, "channels": 4},
     ("codec", "dual"): {"streams": "semantic", "semantic": 16, "block": 0.24, "left": 0.24, "right": 0.12},
+    ("filter", "metric"): {"metric": "speaker-similarity"},
     ("corpus", "lm-text"): {"rows": 20, "chat": 10, "valid": 5},
 }
 TASK_SECTIONS = {
@@ -61,7 +65,10 @@ TASK_SECTIONS = {
     "vocoder": {"name": "vocos", "dim": 32, "layers": 2},
 }
 # A model that is frozen at its random beginning learns through its adapter alone: it needs more width.
-FROZEN = {"backbone": {"name": "causal-lm", "dim": 128, "layers": 2, "heads": 2}}
+OWN = {
+    "aligned-lm": {"backbone": {"name": "causal-lm", "dim": 128, "layers": 2, "heads": 2}},
+    "neural-codec": {"codec": {"name": "fsq", "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1}},
+}
 EXPECTED_FAILED: dict[tuple[str, str], dict[str, str]] = {}
 
 
@@ -75,7 +82,7 @@ def contract_of(entry):
         body["write_source"] = lambda self, folder: SOURCES[key](folder)
     if entry.kind == "task":
         roles = entry.load().roles
-        sections = TASK_SECTIONS | (FROZEN if entry.name == "aligned-lm" else {})
+        sections = TASK_SECTIONS | OWN.get(entry.name, {})
         body["sections"] = {role: sections[role] for role in roles if role in sections}
     made = type(name, (base,), body)
     return name, made if usable(made) else pytest.mark.skip(reason=usable.reason)(made)

@@ -126,12 +126,12 @@ def test_a_span_lies_where_its_words_are_said() -> None:
 
 
 def test_a_build_is_repeatable_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    first, second = _build(tmp_path / "one"), _build(tmp_path / "two")
+    first, second = _build(tmp_path / "one/audio"), _build(tmp_path / "two/audio")
     assert [_digest(item) for item in first] == [_digest(item) for item in second]
     assert [item.custom for item in first] == [item.custom for item in second]
     written = first[2].audio.stat().st_mtime_ns
     first[3].audio.unlink()
-    again = _build(tmp_path / "one")
+    again = _build(tmp_path / "one/audio")
     assert [item.custom for item in again] == [item.custom for item in first]
     assert again[3].audio.exists() and first[2].audio.stat().st_mtime_ns == written
 

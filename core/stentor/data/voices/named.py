@@ -16,20 +16,22 @@ WHISPER = "whisper"
 def voice(name: str) -> Voice:
     """The voice that `name` says, built once per process.
 
-    ``espeak:en-us+f2`` is voice ``espeak`` with ``variant`` ``en-us+f2``; ``hibari~0.85`` is ``hibari`` with formants
-    and pitch times 0.85 (voice ``warped``); ``hibari~whisper`` is ``hibari`` whispering (voice ``whispered``); the last
-    two go together, read from the left.
+    ``espeak:en-us+f2`` is voice ``espeak`` with ``variant`` ``en-us+f2``, ``espeak:pitch=70,variant=en-gb`` tells any
+    options; ``hibari~0.85`` is ``hibari`` with formants and pitch times 0.85 (voice ``warped``); ``hibari~whisper`` is
+    ``hibari`` whispering (voice ``whispered``); the last two go together, read from the left.
 
     Raises:
-        StentorError: for an unknown voice, or a factor that is no number.
+        StentorError: for an unknown voice or option, or a factor that is no number.
     """
     base, sign, change = name.rpartition("~")
     if sign and change == WHISPER:
         return registry().build("voice", "whispered", base=base)  # type: ignore[no-any-return]
     if sign:
         return registry().build("voice", "warped", base=base, factor=_factor(name, change))  # type: ignore[no-any-return]
-    engine, _, variant = name.partition(":")
-    options: dict[str, Any] = {"variant": variant} if variant else {}
+    engine, _, rest = name.partition(":")
+    if "=" in rest:
+        return _with_options(name)
+    options: dict[str, Any] = {"variant": rest} if rest else {}
     return registry().build("voice", engine, **options)  # type: ignore[no-any-return]
 
 
@@ -41,6 +43,12 @@ def unwhispered(name: str) -> str:
 def engine_of(name: str) -> str:
     """The registered voice that a name stands on."""
     return name.partition("~")[0].partition(":")[0]
+
+
+def _with_options(name: str) -> Voice:
+    from stentor.config import words
+
+    return registry().build("voice", **words.component(registry(), "voice", name))  # type: ignore[no-any-return]
 
 
 def _factor(name: str, written: str) -> float:

@@ -13,7 +13,7 @@ from stentor.data.corpora.speaking import check_voices, in_processes
 from stentor.data.voices.named import WHISPER
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Corpus, Item, Rejected
-from stentor_tts.corpora.styles_audio import SPEEDS, TAGS, Plan, make, plan, plan_tagged
+from stentor_tts.corpora.styles_audio import SPEEDS, TAGS, Plan, make, plan, plan_tagged, unit_of
 from stentor_tts.corpora.styles_text import ShortTexts, open_grammar, tagged
 
 # Clear to a recogniser first: more than half of the rows are of the cleanest voice or made of it.
@@ -21,7 +21,6 @@ _VOICES = ("hibari~0.72", "hibari~0.78", "hibari~0.84", "hibari~0.9", "hibari~1.
            "espeak:en-us", "espeak:en-us+steph", "espeak:en-us+Michael", "espeak:en-us+edward", "espeak:en-us+f2",
            "espeak:en-us+steph~0.85", "espeak:en-us+Michael~1.1")  # fmt: skip
 _LEVELS = tuple(SPEEDS)
-_UNITS = {1: "word", 2: "phrase", 3: "phrase"}
 
 
 class Styles(Corpus):
@@ -123,8 +122,7 @@ class Styles(Corpus):
                 continue
             voice += f"~{WHISPER}" * (drawn > 1 - self._whisper)
             text = short.draw() if split == "train" and rng.random() < self._short_of_rest else sentences.draw()
-            unit = _UNITS.get(len(text.split()), "sentence")
-            yield plan(name, split, text, voice, rate=rate, energy=energy, unit=unit)
+            yield plan(name, split, text, voice, rate=rate, energy=energy, unit=unit_of(text))
 
     @property
     def _short_of_rest(self) -> float:

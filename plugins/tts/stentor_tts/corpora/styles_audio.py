@@ -77,6 +77,11 @@ class Plan:
         return f"{self.split}/{self.id}-{digest(replace(self, prompt=None))}.flac"
 
 
+def unit_of(text: str) -> str:
+    """What a text is: ``word``, ``phrase`` (two or three words) or ``sentence``."""
+    return {1: "word", 2: "phrase", 3: "phrase"}.get(len(text.split()), "sentence")
+
+
 def plan(
     name: str, split: str, text: str, voice: str, *, rate: int = 0, energy: int = 0, unit: str = "sentence"
 ) -> Plan:
@@ -95,7 +100,7 @@ def plan_tagged(name: str, split: str, stretches: Sequence[tuple[str, str]], voi
 
 def make(plan: Plan, folder: Path) -> Item | Rejected:
     """Speak, check and write `plan` and its prompt into `folder`, unless that was done before."""
-    target, custom = folder / plan.file, _describe(plan)
+    target, custom = folder / plan.file, describe(plan)
     if plan.prompt:
         other = make(plan.prompt, folder)
         if isinstance(other, Rejected):
@@ -179,7 +184,8 @@ def _place(spans: list[dict[str, Any]], plan: Plan, bounds: Sequence[tuple[int, 
         span |= {"start": start / RATE, "end": end / RATE}
 
 
-def _describe(plan: Plan) -> dict[str, Any]:
+def describe(plan: Plan) -> dict[str, Any]:
+    """The custom fields of its row; times of spans are filled in where it is spoken."""
     spoken = {"engine": engine_of(plan.voice), "voice": plan.voice, "speed": SPEEDS[plan.rate]}
     whisper = unwhispered(plan.voice) != plan.voice
     style = {"rate": plan.rate, "energy": plan.energy, "whisper": whisper}

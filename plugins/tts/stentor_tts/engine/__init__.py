@@ -1,0 +1,1 @@
+"""The data engine: texts, rewritten, spoken by teachers, filtered with reasons, as a corpus to train on."""

@@ -1,0 +1,126 @@
+"""What a worker does with one take: speak it, ask the filters in turn, tell what they found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from stentor import __version__
+from stentor.data import audio
+from stentor.data.corpora.speaking import write
+from stentor.data.voices.named import unwhispered
+from stentor.errors import StentorError
+from stentor.interfaces.metric import Recording, Spoken
+from stentor.plugins import registry
+from stentor_tts.corpora.styles_audio import Plan, describe, plan, speak, unit_of
+from stentor_tts.engine.interfaces import Filter
+from stentor_tts.engine.texts import Job
+
+VOICE = "voice"
+"""Where a take is lost that its teacher could not say."""
+_EXAMPLE = "the quick brown fox jumps over the lazy dog"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A group of takes with all that making them needs; it travels to other processes and machines.
+
+    Attributes:
+        jobs: the takes.
+        folder: where audio goes.
+        filters: their sections ``{name, ...}`` as JSON.
+    """
+
+    jobs: tuple[Job, ...]
+    folder: str
+    filters: str
+
+    @property
+    def key(self) -> str:
+        """What the results are known by in the journal: the takes and what judged them."""
+        told = [f"{job.id} {job.source}" for job in self.jobs]
+        return hashlib.sha256("\n".join([*told, self.filters, __version__]).encode()).hexdigest()[:24]
+
+
+def carry_out(task: Task) -> list[dict[str, Any]]:
+    """Make and judge a group of takes.
+
+    Returns:
+        Plain data for every take: ``id``, ``text``, ``source``, ``split``, ``voice``, ``speaker``, ``audio`` (empty
+        where nothing was said), ``custom``, ``measures``, and where it was lost ``stage`` (`VOICE`, or the number of
+        the filter) and ``reason``.
+
+    Raises:
+        StentorError: when the disk cannot take the audio, or a filter lacks something.
+    """
+    rows, alive = [], []
+    for job in task.jobs:
+        told, take = _made(job, task.folder)
+        rows.append(told)
+        alive += [(told, take)] if take else []
+    for number, judge in enumerate(filters(task.filters)):
+        verdicts = judge.judge([take for _, take in alive]) if alive else []
+        for (told, _), verdict in zip(alive, verdicts, strict=True):
+            told["measures"].update(verdict.measures)
+            told.update({"stage": number, "reason": verdict.reason} if verdict.reason else {})
+        alive = [(told, take) for told, take in alive if "stage" not in told]
+    return rows
+
+
+def _made(job: Job, folder: str) -> tuple[dict[str, Any], Spoken | None]:
+    planned = plan(job.id, job.split, job.text, job.voice, rate=job.rate, energy=job.energy, unit=unit_of(job.text))
+    told: dict[str, Any] = {"id": job.id, "text": job.text, "voice": job.voice, "audio": "", "measures": {}}
+    told |= {"speaker": unwhispered(job.voice), "split": job.split, "source": job.source, "custom": describe(planned)}
+    place = _spoken(planned, folder)
+    if not isinstance(place, Path):
+        return told | {"stage": VOICE, "reason": place}, None
+    take = Spoken(job.id, job.text, told["speaker"], _seconds(place), Recording(str(place)),
+                  prompt=example(job.voice, folder), custom=told["custom"])  # fmt: skip
+    return told | {"audio": planned.file}, take
+
+
+@lru_cache(maxsize=256)
+def example(voice: str, folder: str) -> Recording:
+    """A sentence that every voice says, neutral, to know its speaker by.
+
+    Raises:
+        StentorError: when the voice cannot say it.
+    """
+    place = _spoken(plan("example", "examples", _EXAMPLE, voice), folder)
+    if not isinstance(place, Path):
+        raise StentorError(f"this voice cannot say a plain sentence: {place}.", path="voices", value=voice)
+    return Recording(str(place))
+
+
+@lru_cache(maxsize=1)
+def filters(sections: str) -> list[Filter]:
+    """The filters of the sections, with what they judge with, once per process.
+
+    Raises:
+        StentorError: where one lacks something, naming what to install.
+    """
+    found: list[Filter] = [registry().build("filter", **section) for section in json.loads(sections)]
+    for judge in found:
+        judge.load_pretrained()
+    return found
+
+
+def _spoken(planned: Plan, folder: str) -> Path | str:
+    """The file of a plan, spoken now if it was not before, or why there is none."""
+    target = Path(folder) / planned.file
+    if not target.exists():
+        try:
+            samples, _ = speak(planned)
+        except Exception as cause:  # a voice is arbitrary code: what it raises costs its own take
+            return f"{type(cause).__name__}: {cause}"
+        write(target, samples)
+    return target
+
+
+def _seconds(place: Path) -> float:
+    header = audio.info(place)
+    return header.frames / header.sample_rate

@@ -1,0 +1,217 @@
+"""The data engine: texts to takes to a corpus, reasons counted, kills survived."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stentor import cli
+from stentor.data import manifest
+from stentor.errors import StentorError
+from stentor.interfaces.corpus import Rejected
+from stentor_tts.engine import engine, settings, texts, work
+from stentor_tts.engine.journal import Journal
+from stentor_tts.engine.settings import EngineSettings
+from stentor_tts.engine.texts import Job
+from stentor_tts.engine.work import Task, carry_out
+
+VOICE = "espeak:en-us+steph"
+TEXTS = ["turn off the lamp", "w", "what is the price of two tickets", "wake me at seven", "lock the door"]
+STRICT = [{"name": "duration", "slowest": 8.0, "fastest": 35.0, "allowance": 0.2}]
+
+pytest.importorskip("espeakng_loader")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join([*TEXTS, "", "w", "\x01", "...", "x" * 500]) + "\n")
+    return str(path)
+
+
+def made(source: str, folder: Path, execute: Any = None, **options: Any) -> tuple[Any, Any]:
+    how = EngineSettings(**{"voices": (VOICE,), "valid": 0.0, "group": 2, "filters": STRICT, **options})
+    return engine.synthesise([source], folder, how, execute or engine.here(1), progress=False)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: gzip.decompress(file.read_bytes()) for file in folder.glob("*.jsonl.gz")}
+
+
+def test_a_corpus_with_counts_and_reasons(source: str, tmp_path: Path) -> None:
+    summary, funnel = made(source, tmp_path / "out")
+    rows = manifest.load(tmp_path / "out/train.jsonl.gz")
+    assert len(rows) + funnel.stages[1].rejected == 5 == funnel.stages[0].entered
+    assert funnel.stages[1].reasons == {"too long for its text": 1} and "w" not in [row.text for row in rows]
+    assert funnel.texts == {"characters that are no text": 1, "nothing to say": 1, "too long": 1}
+    assert all(row.custom["synthetic"] and row.custom["quality"]["characters_per_second"] > 8 for row in rows)
+    assert all(row.speaker == VOICE and row.sample_rate == 16000 for row in rows)
+    quarantined = [json.loads(line) for line in (tmp_path / "out/quarantine.jsonl").open()]
+    assert any("duration: too long for its text" in one["reason"] and "'w'" in one["reason"] for one in quarantined)
+    told = json.loads((tmp_path / "out/summary.json").read_text())
+    assert told["engine"]["kept"] == 4 and told["rejected"] == {"duration": 1, "text": 3}
+    assert told["settings"]["filters"] == STRICT and summary.splits["train"].utterances == 4
+
+
+def test_a_run_that_was_killed_loses_one_group_and_ends_with_the_same_files(source: str, tmp_path: Path) -> None:
+    def killed(tasks: Any) -> Any:
+        for number, task in enumerate(tasks):
+            if number == 1:
+                raise KeyboardInterrupt
+            yield task, carry_out(task)
+
+    worked: list[Task] = []
+
+    def noting(tasks: Any) -> Any:
+        for task in tasks:
+            worked.append(task)
+            yield task, carry_out(task)
+
+    made(source, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        made(source, tmp_path / "cut", killed)
+    with (tmp_path / "cut" / engine.TAKES).open("ab") as file:
+        file.write(b'["half a li')
+    made(source, tmp_path / "cut", noting)
+    assert [len(task.jobs) for task in worked] == [2, 1]
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+    made(source, tmp_path / "cut", noting)
+    assert len(worked) == 2
+
+
+def test_other_filters_judge_anew_and_speak_nothing_anew(source: str, tmp_path: Path, monkeypatch: Any) -> None:
+    made(source, tmp_path)
+    monkeypatch.setattr(work, "speak", lambda planned: pytest.fail("spoken again"))
+    _, funnel = made(source, tmp_path, filters=[])
+    assert funnel.kept == 5
+
+
+def test_results_that_come_in_another_order_change_nothing(source: str, tmp_path: Path) -> None:
+    made(source, tmp_path / "one")
+    made(source, tmp_path / "two", lambda tasks: [(task, carry_out(task)) for task in list(tasks)[::-1]])
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
+def test_what_a_voice_cannot_say_costs_its_own_take(source: str, tmp_path: Path, monkeypatch: Any) -> None:
+    speak = work.speak
+
+    def moody(planned: Any) -> Any:
+        if "price" in planned.text:
+            raise OSError("the cable is out")
+        return speak(planned)
+
+    monkeypatch.setattr(work, "speak", moody)
+    _, funnel = made(source, tmp_path, filters=[])
+    assert funnel.kept == 4 and funnel.stages[0].reasons == {"OSError": 1}
+
+
+def test_a_voice_that_cannot_speak_at_all_is_told_before_anything_is_made(source: str, tmp_path: Path) -> None:
+    with pytest.raises(StentorError, match="this voice cannot say a plain sentence"):
+        made(source, tmp_path, voices=("espeak:no-such-tongue",))
+    with pytest.raises(StentorError, match="no voice 'espek'"):
+        made(source, tmp_path, voices=("espek",))
+
+
+def test_takes_are_dealt_out_by_text_and_seed_alone() -> None:
+    how = EngineSettings(voices=("a", "b", "c"), takes=2, styled=0.5, valid=0.3)
+    many = list(texts.jobs([f"text {number}" for number in range(40)], how))
+    few = list(texts.jobs(["text 7", "text 3"], how))
+    assert [one for one in many if one.text == "text 7"] == few[:2]
+    assert len(many) == 80 and {len({job.voice for job in many if job.text == one.text}) for one in many} == {2}
+    assert 5 < sum(job.split == "valid" for job in many) < 45
+    assert 20 < sum((job.rate, job.energy) != (0, 0) for job in many) < 60
+    other = list(texts.jobs(["text 7"], EngineSettings(voices=("a", "b", "c"), takes=2, styled=0.5, seed=1)))
+    assert [job.voice for job in other] + [job.rate for job in other] != [j.voice for j in few] + [j.rate for j in few]
+
+
+def test_all_forms_of_a_text_stay_in_one_split_and_each_take_is_made_once() -> None:
+    rewrite = [{"name": "alternatives", "most": 8}, {"name": "written", "forms": ("plain", "sentence")}]
+    how = EngineSettings(voices=("a", "b"), takes=0, rewrite=rewrite, valid=0.5)
+    jobs = [job for job in texts.jobs(["turn [on | off] it", "turn on it"], how) if isinstance(job, Job)]
+    assert {job.text for job in jobs} == {"turn on it", "turn off it", "Turn on it.", "Turn off it."}
+    assert len({job.id for job in jobs}) == len(jobs)
+    assert len({job.split for job in jobs if job.source == "turn [on | off] it"}) == 1
+
+
+def test_texts_out_of_manifests(tmp_path: Path) -> None:
+    told = {"id": "a", "recording_id": "a", "start": 0, "duration": 1, "text": "hello there"}
+    cut = {"id": "a", "start": 0, "duration": 1, "channel": 0, "type": "MonoCut", "supervisions": [told]}
+    (tmp_path / "m.jsonl").write_text(json.dumps(cut) + "\n")
+    assert list(texts.read([str(tmp_path / "m.jsonl")])) == ["hello there"]
+
+
+def test_what_cannot_be_said_is_told() -> None:
+    found = list(texts.jobs([Rejected("a:1", "text: too long: 500 characters")], EngineSettings(voices=("a",))))
+    assert found == [Rejected("a:1", "text: too long: 500 characters")]
+
+
+def test_settings_tell_every_fault_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "engine.yaml"
+    path.write_text("voices: [hibari]\ntakes: -1\nfilters:\n  - name: duratoin\n  - name: speech\n    shares: 0.5\n")
+    with pytest.raises(StentorError) as caught:
+        settings.read(path, {})
+    told = str(caught.value)
+    assert "engine.yaml:4" in told and "duration" in told and "engine.yaml:6" in told and "shares" in told
+    with pytest.raises(StentorError, match="takes"):
+        settings.read(None, {"takes": -1})
+
+
+def test_settings_from_yaml_with_options_over_them(tmp_path: Path) -> None:
+    path = tmp_path / "engine.yaml"
+    path.write_text("voices: [hibari, 'espeak:en-us']\ntakes: 2\nfilters: [duration, {name: speech, share: 0.5}]\n")
+    how = settings.read(path, {"takes": 0})
+    assert how.voices == ("hibari", "espeak:en-us") and how.takes == 0
+    assert [one["name"] for one in how.filters] == ["duration", "speech"] and how.filters[1]["share"] == 0.5
+
+
+def test_nothing_to_say_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n\n")
+    with pytest.raises(StentorError, match="nothing to say"):
+        made(str(tmp_path / "empty.txt"), tmp_path / "out")
+    with pytest.raises(StentorError, match="cannot be read"):
+        made(str(tmp_path / "gone.txt"), tmp_path / "out")
+
+
+def test_from_the_command_line(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"set a timer for 5 minutes\nw\n")))
+    words = ["synthesise", "-", "-o", str(tmp_path), "--voice", VOICE, "--rewrite", "spoken:keep=true", "--valid", "0"]
+    assert cli.main([*words, "--filter", "duration:slowest=8", "--top", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "duration" in told and "1 x too long for its text" in told
+    assert {row.text for row in manifest.load(tmp_path / "train.jsonl.gz")} == {
+        "set a timer for 5 minutes", "set a timer for five minutes"}  # fmt: skip
+    page = (tmp_path / "report.html").read_text()
+    assert "too long for its text" in page and page.count("<audio") == 3
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("duration:slow=3", "slowest"),
+        ("duration:slowest=quick", "slowest"),
+        ("durations", "duration"),
+        ("duration:8", "name=value"),
+    ],
+)
+def test_misspelt_filters_are_told(word: str, told: str, source: str, tmp_path: Path, capsys: Any) -> None:
+    assert cli.main(["synthesise", source, "-o", str(tmp_path / "out"), "--filter", word]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_journal_survives_a_torn_line(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal.add("one", {"a": 1})
+        journal.add("two", ["ü"])
+    with (tmp_path / "j").open("ab") as file:
+        file.write(b'["three", {"a"')
+    with Journal(tmp_path / "j") as journal:
+        assert "three" not in journal and journal.get("two") == ["ü"]
+        journal.add("three", 3)
+        assert journal.get("one") == {"a": 1}
+    with Journal(tmp_path / "j") as journal:
+        assert journal.get("three") == 3
