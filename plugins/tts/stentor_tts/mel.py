@@ -37,6 +37,13 @@ def log_mel(audio: Tensor) -> Tensor:
     return mel.clamp(min=_FLOOR).log().transpose(-1, -2).reshape(*audio.shape[:-1], frames, BINS)
 
 
+def of_windows(windows: Tensor) -> Tensor:
+    """The same frames [..., BINS] of their windows [..., WINDOW], from 240 samples before a hop to 240 behind it."""
+    shape = torch.hann_window(WINDOW, device=windows.device, dtype=windows.dtype)
+    spectrum = torch.fft.rfft(windows * shape, _FFT).abs()
+    return functional.linear(spectrum, filters(windows.device, windows.dtype)).clamp(min=_FLOOR).log()
+
+
 def normalised(frames: Tensor) -> Tensor:
     """Log-mel frames with about zero mean and unit variance over speech: what networks are given."""
     return (frames + 5) / 3

@@ -43,7 +43,7 @@ def track(audio: Tensor) -> tuple[Tensor, Tensor]:
     bend = (left - 2 * top + right).clamp(max=-1e-6)
     lag = best + (0.5 * (left - right) / bend).clamp(-0.5, 0.5)
     loud = (power > 1e-3 * power.amax(-2, keepdim=True)).to(audio.dtype)
-    voicing = ((top - 0.45) / 0.3).clamp(0, 1) * loud
+    voicing = ((top - 0.3) / 0.3).clamp(0, 1) * loud
     return (SAMPLE_RATE / lag).squeeze(-1).clamp(LOWEST, HIGHEST), voicing.squeeze(-1)
 
 

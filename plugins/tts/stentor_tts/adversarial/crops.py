@@ -44,3 +44,15 @@ def varied(audio: Tensor, most: float) -> Tensor:
     gain = 10 ** ((2 * torch.rand(len(audio), 1, device=audio.device, dtype=audio.dtype) - 1) * most / 20)
     peak = audio.abs().amax(1, keepdim=True).clamp(min=1e-4)
     return audio * torch.minimum(gain, 0.95 / peak)
+
+
+def noisy(audio: Tensor, share: float) -> Tensor:
+    """Waveforms [B, N], a share of them with noise from white to pink, 5 to 40 dB below: a room, a breathy voice."""
+    count = audio.shape[-1] // 2 + 1
+    place = torch.arange(1, count + 1, device=audio.device, dtype=audio.dtype)
+    tilt = torch.rand(len(audio), 1, device=audio.device, dtype=audio.dtype) / 2
+    noise = torch.fft.irfft(torch.fft.rfft(torch.randn_like(audio)) * place**-tilt, audio.shape[-1])
+    below = 10 ** (-(5 + 35 * torch.rand(len(audio), 1, device=audio.device, dtype=audio.dtype)) / 20)
+    level = audio.std(-1, keepdim=True) / noise.std(-1, keepdim=True).clamp(min=1e-9)
+    chosen = torch.rand(len(audio), 1, device=audio.device) < share
+    return audio + noise * level * below * chosen

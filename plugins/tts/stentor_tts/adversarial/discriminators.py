@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,18 @@ from torch.nn import functional
 
 Judged = tuple[Tensor, list[Tensor]]
 """Scores of many places, and the hidden features before them."""
+
+
+class NormedConvolution(nn.Conv2d):
+    """A convolution whose filters have a length of their own (weight normalisation, Salimans, arXiv 1602.07868)."""
+
+    def __init__(self, *shape: Any) -> None:
+        super().__init__(*shape)
+        self.length = nn.Parameter(self.weight.detach().flatten(1).norm(dim=1))
+
+    def forward(self, input: Tensor) -> Tensor:
+        scale = self.length / self.weight.flatten(1).norm(dim=1)
+        return self._conv_forward(input, self.weight * scale[:, None, None, None], self.bias)
 
 
 class PeriodDiscriminator(nn.Module):
@@ -21,10 +34,10 @@ class PeriodDiscriminator(nn.Module):
         self.period = period
         widths = [1, channels, 2 * channels, 4 * channels, 4 * channels]
         self.layers = nn.ModuleList(
-            _normed(nn.Conv2d(one, two, (5, 1), (stride, 1), (2, 0)))
+            NormedConvolution(one, two, (5, 1), (stride, 1), (2, 0))
             for (one, two), stride in zip(pairwise(widths), (3, 3, 3, 1), strict=True)
         )
-        self.final = _normed(nn.Conv2d(widths[-1], 1, (3, 1), 1, (1, 0)))
+        self.final = NormedConvolution(widths[-1], 1, (3, 1), 1, (1, 0))
 
     def forward(self, audio: Tensor) -> Judged:
         """Judge waveforms [B, N]."""
@@ -44,13 +57,13 @@ class SpectralDiscriminator(nn.Module):
         self.points = points
         self.layers = nn.ModuleList(
             [
-                _normed(nn.Conv2d(2, channels, (7, 3), (3, 1), (3, 1))),
-                _normed(nn.Conv2d(channels, channels, (5, 3), (2, 1), (2, 1))),
-                _normed(nn.Conv2d(channels, 2 * channels, (5, 3), (2, 2), (2, 1))),
-                _normed(nn.Conv2d(2 * channels, 2 * channels, (3, 3), (2, 1), (1, 1))),
+                NormedConvolution(2, channels, (7, 3), (3, 1), (3, 1)),
+                NormedConvolution(channels, channels, (5, 3), (2, 1), (2, 1)),
+                NormedConvolution(channels, 2 * channels, (5, 3), (2, 2), (2, 1)),
+                NormedConvolution(2 * channels, 2 * channels, (3, 3), (2, 1), (1, 1)),
             ]
         )
-        self.final = _normed(nn.Conv2d(2 * channels, 1, (3, 3), 1, (1, 1)))
+        self.final = NormedConvolution(2 * channels, 1, (3, 3), 1, (1, 1))
 
     def forward(self, audio: Tensor) -> Judged:
         """Judge waveforms [B, N]."""
@@ -87,7 +100,3 @@ def _through(seen: Tensor, layers: nn.ModuleList, final: nn.Module) -> Judged:
         seen = functional.leaky_relu(layer(seen), 0.1)
         features.append(seen)
     return final(seen).flatten(1), features
-
-
-def _normed(convolution: nn.Conv2d) -> nn.Module:
-    return nn.utils.parametrizations.weight_norm(convolution)

@@ -49,7 +49,7 @@ class VocoderContract(ModuleContract):
 
     @torch.no_grad()
     def test_samples(self) -> None:
-        """Every frame gives a hop of samples in [-1, 1], for sound, silence, a single frame and what is far too loud."""
+        """Every frame gives a hop of samples in [-1, 1]: sound, silence, a single frame, what is far too loud."""
         vocoder, quiet = self.build(), torch.full((20, BINS), LOWEST)
         rows = {"sound": self.spectrograms()[0], "silence": quiet, "one frame": quiet[:1], "a din": quiet + 20}
         for name, row in rows.items():

@@ -10,7 +10,7 @@ from torch import Tensor
 from stentor_tts.mel import HOP, SAMPLE_RATE
 
 _PULSES = 1 / 8000
-"""Amplitude over pitch (1 / Hz) at which harmonics have about the mean magnitude 1 in spectra of `stentor_tts.overlap`."""
+"""Amplitude over pitch (1 / Hz) at which harmonics have a mean magnitude of about 1 in `stentor_tts.overlap`."""
 _NOISE = 1 / 13.7
 """Standard deviation at which white noise has about the mean magnitude 1 there."""
 
@@ -31,7 +31,7 @@ def initial_state(batch: int, like: Tensor) -> ExcitationState:
 
 
 def pulses(pitch: Tensor, voicing: Tensor, state: ExcitationState) -> tuple[Tensor, ExcitationState]:
-    """Band-limited pulse trains [B, t * HOP] of frames of pitch float64 [B, t] (Hz) and voicing [B, t], and the next state.
+    """Band-limited pulses [B, t * HOP] of frames of pitch float64 [B, t] (Hz) and voicing [B, t], and the next state.
 
     All harmonics below half the sample rate have zero phase and equal amplitude, in closed form (Dirichlet's kernel).
     """

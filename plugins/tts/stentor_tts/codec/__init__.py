@@ -1,0 +1,1 @@
+"""Neural codecs: trained here, light enough for live use."""
