@@ -33,8 +33,8 @@ class VoiceSample:
     Attributes:
         name: the file's, without its ending.
         audio: mono float32 [N] at 16 kHz, without silence at its ends, `SHORTEST` to `LONGEST` seconds.
-        text: what is said in it, from ``NAME.txt`` beside the file; empty where there is none.
-        digest: of its samples; two equal voices have the same.
+        text: what is said in it, from ``NAME.txt`` beside the file; empty where there is none, or some was cut off.
+        digest: of samples and text; two equal voices have the same.
     """
 
     name: str
@@ -50,22 +50,31 @@ def voice_sample(path: str | Path) -> VoiceSample:
         StentorError: when there is no such file, it is not audio, is silent, or holds less than half a second of sound.
     """
     path = Path(path)
+    if not path.is_file():
+        raise StentorError("there is no such file to take the voice from.", path=str(path))
+    return _sample(path, tuple(_state(one) for one in (path, path.with_suffix(".txt"))))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What changes when a file does."""
     try:
-        state = path.stat()
+        found = path.stat()
     except OSError:
-        raise StentorError("there is no such file to take the voice from.", path=str(path)) from None
-    return _sample(path, state.st_mtime_ns, state.st_size)
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=64)
-def _sample(path: Path, _changed: int, _size: int) -> VoiceSample:
+def _sample(path: Path, _states: tuple[tuple[int, int], ...]) -> VoiceSample:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedAudio)  # what can be read of it decides
         heard = audio.read(path, RATE, duration=_LISTENED)
-    sound = _cut(_sounding(heard, path))
-    transcript = path.with_suffix(".txt")
-    text = transcript.read_text("utf-8", errors="replace") if transcript.is_file() and len(sound) == len(heard) else ""
-    return VoiceSample(path.stem, sound, " ".join(text.split()), hashlib.sha256(sound.tobytes()).hexdigest())
+    whole = _sounding(heard, path)
+    sound, transcript = _cut(whole), path.with_suffix(".txt")
+    complete = len(sound) == len(whole) and len(heard) < _LISTENED * RATE
+    text = transcript.read_text("utf-8", errors="replace") if complete and transcript.is_file() else ""
+    digest = hashlib.sha256(sound.tobytes() + text.encode()).hexdigest()
+    return VoiceSample(path.stem, sound, " ".join(text.split()), digest)
 
 
 def _sounding(heard: Samples, path: Path) -> Samples:

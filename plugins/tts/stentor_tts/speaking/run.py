@@ -2,84 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from stentor.data.resample import Samples, resample
 from stentor.errors import StentorError
-from stentor.interfaces.codec import Codec, Codes
 from stentor.model.device import choose_device
-from stentor_tts.interfaces import Acoustic, Reference, Vocoder
-from stentor_tts.inventory import Inventory
+from stentor_tts.interfaces import Reference
+from stentor_tts.lm.request import Prompt, Request, read
+from stentor_tts.mel import log_mel
+from stentor_tts.speaking.codes import streams
 from stentor_tts.speaking.marking import marked
-from stentor_tts.speaking.pulling import pulled
 from stentor_tts.speaking.reference import RATE, VoiceSample
 from stentor_tts.speaking.speaker import Speaker, Told, Wish
 from stentor_tts.speaking.tail import CodecTail, MelTail, Tail
+from stentor_tts.text.characters import plain
 from stentor_tts.text.script import Sentence
-from stentor_tts.vocoders.griffin_lim import GriffinLim
+
+if TYPE_CHECKING:
+    from stentor_tts.lm.sampling import Sampling
+    from stentor_tts.lm.task import SpeakingLM
 
 _KEPT = 16
-"""Voices whose references are kept."""
-
-TellCodes = Callable[[int, Codes, bool], bool]
-"""Called with a row, its next whole groups of codes, and whether these are the last; False: nobody waits for more."""
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """One text that a run shall say.
-
-    Attributes:
-        text: words, with tags in brackets, the style of the whole before them (`stentor_tts.markup`).
-        reference: whom to sound like; None: nobody in particular.
-        reference_text: what is said in the reference; empty where it is not known.
-        seed: of what is drawn.
-    """
-
-    text: str
-    reference: Reference | None = None
-    reference_text: str = ""
-    seed: int = 0
-
-
-@runtime_checkable
-class SpeakingTask(Protocol):
-    """What a task offers so that `stentor speak` and `stentor serve` can speak with its runs.
-
-    Attributes:
-        inventory: tags and styles that it was trained with.
-        codec: whose codes it says.
-        acoustic: makes frames of its codes.
-        vocoder: makes samples of frames.
-    """
-
-    inventory: Inventory
-    codec: Codec
-    acoustic: Acoustic | None
-    vocoder: Vocoder | None
-
-    @property
-    def sample_rate(self) -> int: ...
-
-    def knows(self, character: str) -> bool:
-        """Whether its tokenizer can spell a character."""
-        ...
-
-    def reference(self, wave: Tensor) -> Reference:
-        """A voice by the example of a waveform [N] at `sample_rate`."""
-        ...
-
-    def say_codes(self, asked: Sequence[Utterance], told: TellCodes, *, temperature: float | None = None) -> None:
-        """Say every text, all at once; `told` gets the codes of each row as they come. A batch says what its rows say
-        alone."""
-        ...
+"""Voices whose examples are kept."""
 
 
 def speaks(folder: Path) -> bool:
@@ -90,11 +39,12 @@ def speaks(folder: Path) -> bool:
     if not (folder / "config.yaml").is_file():
         return False
     section = Recipe.from_file(folder / "config.yaml").config["task"]
-    return callable(getattr(class_of("task", section, path="task"), "say_codes", None))
+    task = class_of("task", section, path="task")
+    return "speaks" in task.capabilities and callable(getattr(task, "say", None))
 
 
 class RunSpeaker(Speaker):
-    """Speaks with the task of a run directory.
+    """Speaks with the task of a run directory, which is of the kind `stentor_tts.lm.task.SpeakingLM`.
 
     Args:
         folder: the run, or an export.
@@ -108,24 +58,24 @@ class RunSpeaker(Speaker):
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.folder, self.name, self.device = folder, folder.resolve().name, choose_device(device)
-        self._task: Any = None
-        self._voices: dict[str, Reference] = {}
-        self._lock = threading.Lock()
+        self._task: SpeakingLM | None = None
+        self._prompts: dict[str, Prompt] = {}
+        self._known: dict[str, bool] = {}
 
     def load_pretrained(self) -> dict[str, str]:
-        from stentor import train
+        from stentor.train import run
 
-        recipe, task = train.load(self.folder)
-        if not isinstance(task, SpeakingTask):
-            raise StentorError(f"the task '{recipe.config['task']['name']}' of this run does not say texts.",
-                               path=str(self.folder))  # fmt: skip
-        self._task = task.to(self.device)  # type: ignore[attr-defined]
-        self.sample_rate, self.inventory = task.sample_rate, task.inventory
-        _, found = train.run.chosen(self.folder)
+        if not speaks(self.folder):
+            run.chosen(self.folder)  # tells what is wrong with a folder that is no run
+            raise StentorError("the task of this run does not say texts.", path=str(self.folder))
+        recipe, task = run.load(self.folder)
+        made: Any = task.to(self.device)
+        self._task, self.sample_rate, self.inventory = made, made.sample_rate, made.inventory
+        _, found = run.chosen(self.folder)
         return {"name": recipe.name or self.name, "source": f"run {self.folder}", "step": str(found.step)}
 
     @property
-    def task(self) -> Any:
+    def task(self) -> SpeakingLM:
         """The task, in evaluation mode.
 
         Raises:
@@ -136,55 +86,70 @@ class RunSpeaker(Speaker):
         return self._task
 
     def can_say(self, character: str) -> bool:
-        return bool(self.task.knows(character))
+        text = self.task.text
+        if "sounds" in text.capabilities:
+            return plain(character)
+        if character not in self._known:
+            self._known[character] = 0 not in text.encode(character)
+        return self._known[character]
 
     def say(self, sentence: Sentence, wish: Wish) -> Iterator[Samples]:
-        yield from pulled(lambda put: self.say_all([sentence], [wish], lambda _, chunk: put(chunk)))
+        yield from (chunk for _, chunk in self._said([sentence], [wish]))
 
     def say_all(self, sentences: Sequence[Sentence], wishes: Sequence[Wish], told: Told) -> None:
-        pairs = list(zip(sentences, wishes, strict=True))
-        references = [self._reference(wish.voice) for wish in wishes]
-        asked = [
-            Utterance(
-                marked(sentence, wish.manner, self.inventory),
-                reference,
-                wish.voice.text if wish.voice else "",
-                wish.seed,
-            )
-            for (sentence, wish), reference in zip(pairs, references, strict=True)
-        ]
-        tails = [tail(self.task, one) for one in asked]
+        waiting = set(range(len(sentences)))
+        for row, chunk in self._said(sentences, wishes):
+            if row in waiting and not told(row, chunk):
+                waiting.remove(row)
+            if not waiting:
+                return
 
-        def heard(row: int, codes: Codes, last: bool) -> bool:
-            samples = tails[row].push(codes, last=last).float().cpu().numpy()
-            return told(row, samples) if len(samples) else True
+    def _said(self, sentences: Sequence[Sentence], wishes: Sequence[Wish]) -> Iterator[tuple[int, Samples]]:
+        task = self.task
+        requests = [self._request(sentence, wish) for sentence, wish in zip(sentences, wishes, strict=True)]
+        tails = [self._tail(wish) for wish in wishes]
+        for row, codes, last in streams(task.speech, task.model.backbone, requests, self._sampling(wishes[0])):
+            chunk = tails[row].push(codes, last=last).float().cpu().numpy()
+            if len(chunk):
+                yield row, chunk
 
-        with self._lock:
-            self.task.say_codes(asked, heard, temperature=wishes[0].temperature if wishes else None)
+    def _sampling(self, wish: Wish) -> Sampling:
+        own = self.task.speech.sampling
+        return own if wish.temperature is None else replace(own, temperature=wish.temperature)
 
-    def _reference(self, sample: VoiceSample | None) -> Reference | None:
-        """What the acoustic model takes of a voice; kept for the last few voices."""
+    def _request(self, sentence: Sentence, wish: Wish) -> Request:
+        asked = read(marked(sentence, wish.manner, self.inventory), self.inventory)
+        prompt = self._prompt(wish.voice)
+        heard = prompt is not None and (prompt.text or self.task.lessons.shown)
+        return replace(asked, prompt=prompt if heard else None, seed=wish.seed)
+
+    def _tail(self, wish: Wish) -> Tail:
+        """What turns codes into samples.
+
+        Raises:
+            StentorError: when the run has nothing that does.
+        """
+        task, prompt = self.task, self._prompt(wish.voice)
+        if task.renderer.acoustic is None:
+            return CodecTail(task.codec.on(self.device))
+        reference = None if prompt is None or prompt.mel is None else Reference(prompt.mel, prompt.codes)
+        acoustic, vocoder = task.renderer.acoustic.on(self.device), task.renderer.vocoder.on(self.device)
+        return MelTail(acoustic, vocoder, reference, wish.seed)
+
+    def _prompt(self, sample: VoiceSample | None) -> Prompt | None:
+        """The example of a voice, kept for the last few."""
         if sample is None:
             return None
-        if sample.digest not in self._voices:
-            if len(self._voices) >= _KEPT:
-                self._voices.pop(next(iter(self._voices)), None)
-            wave = torch.from_numpy(resample(sample.audio, RATE, self.sample_rate)).to(self.device)
-            with torch.inference_mode():
-                self._voices[sample.digest] = self.task.reference(wave)
-        return self._voices[sample.digest]
+        if sample.digest not in self._prompts:
+            while len(self._prompts) >= _KEPT:
+                self._prompts.pop(next(iter(self._prompts)))
+            self._prompts[sample.digest] = self._heard(sample)
+        return self._prompts[sample.digest]
 
-
-def tail(task: SpeakingTask, asked: Utterance) -> Tail:
-    """What turns the codes of one utterance into samples.
-
-    Raises:
-        StentorError: when the run has nothing that does.
-    """
-    if task.acoustic is not None:
-        vocoder = task.vocoder if task.vocoder is not None else GriffinLim()
-        return MelTail(task.acoustic, vocoder, asked.reference, asked.seed)
-    if "decode" in task.codec.capabilities:
-        return CodecTail(task.codec)
-    raise StentorError("the run makes codes but nothing that turns them into sound; give it an acoustic model, e.g. "
-                       "acoustic=flow-dit acoustic.run=RUN.", path="acoustic")  # fmt: skip
+    @torch.inference_mode()
+    def _heard(self, sample: VoiceSample) -> Prompt:
+        task, rate = self.task, self.task.spec.sample_rate
+        wave = torch.from_numpy(resample(sample.audio, RATE, rate)).to(self.device)
+        codes = task.codec.on(self.device).encode(wave[None], torch.tensor([len(wave)], device=self.device))[0]
+        mel = log_mel(torch.from_numpy(sample.audio).to(self.device))
+        return Prompt(codes, sample.text, mel)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from stentor.errors import StentorError
 from stentor.interfaces.codec import Codec, Codes
 from stentor_tts.interfaces import Acoustic, Reference, Vocoder
 
@@ -32,7 +33,7 @@ class MelTail:
     def __init__(self, acoustic: Acoustic, vocoder: Vocoder, reference: Reference | None, seed: int) -> None:
         self._acoustic, self._vocoder, self._reference, self._seed = acoustic, vocoder, reference, seed
         self._frames = acoustic.initial_state(reference, seed=seed) if acoustic.streams else None
-        self._samples = vocoder.initial_state(1) if "streaming" in vocoder.capabilities else None
+        self._samples = vocoder.initial_state(1) if "streaming" in type(vocoder).capabilities else None
         self._codes: list[Codes] = []
         self._mels: list[Tensor] = []
 
@@ -65,11 +66,17 @@ class CodecTail:
 
     Args:
         codec: one that decodes.
+
+    Raises:
+        StentorError: when it does not.
     """
 
     def __init__(self, codec: Codec) -> None:
+        if "decode" not in codec.capabilities:
+            raise StentorError("the run makes codes and nothing that turns them into sound; give it an acoustic model, "
+                               "e.g. acoustic=flow-dit acoustic.run=RUN.", path="acoustic")  # fmt: skip
         self._codec = codec
-        self._state: Any = codec.initial_decode_state(1) if "streaming" in codec.capabilities else None
+        self._state: Any = codec.initial_decode_state(1) if codec.streams else None
         self._codes: list[Codes] = []
 
     @torch.inference_mode()

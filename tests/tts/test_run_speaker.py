@@ -1,0 +1,151 @@
+"""A run as a speaker: batches and singles, streams and wholes, voices, seeds, temperatures, marks."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_speaker import speaker, task
+
+from stentor.errors import StentorError
+from stentor_tts.inventory import Inventory
+from stentor_tts.speaking.codes import streams
+from stentor_tts.speaking.marking import marked
+from stentor_tts.speaking.reference import VoiceSample
+from stentor_tts.speaking.speaker import Wish
+from stentor_tts.speaking.synthesiser import Synthesiser
+from stentor_tts.speaking.tail import MelTail
+from stentor_tts.text.script import Manner, Sentence, Stretch
+
+QUICK = Manner(rate=1.45)
+
+
+def sentence(text, *more):
+    return Sentence((Stretch(text), *more))
+
+
+def voice(seed=0, text=""):
+    noise = np.random.default_rng(seed).standard_normal(16000).astype(np.float32)
+    return VoiceSample(f"voice{seed}", 0.1 * noise, text, f"digest{seed}{text}")
+
+
+def said(who, text, **wish):
+    chunks = list(who.say(sentence(text), Wish(**wish)))
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return speaker()
+
+
+def test_a_batch_says_what_its_rows_say_alone(tiny):
+    texts = ["turn", "one two", "fox"]
+    wishes = [Wish(seed=1), Wish(voice(1), seed=2), Wish(voice(2), QUICK, 3)]
+    found = [[] for _ in texts]
+    tiny.say_all([sentence(text) for text in texts], wishes, lambda row, chunk: not found[row].append(chunk))
+    for text, wish, chunks in zip(texts, wishes, found, strict=True):
+        alone = np.concatenate(list(tiny.say(sentence(text), wish)))
+        np.testing.assert_allclose(np.concatenate(chunks), alone, atol=1e-4)
+
+
+def test_who_has_left_is_not_told_any_more(tiny):
+    told, texts = [], ["one two", "six ten"]
+    rows = [sentence(text) for text in texts]
+    tiny.say_all(rows, [Wish(seed=1), Wish(seed=2)], lambda row, _: not told.append(row) and row == 1)
+    assert told.count(0) == 1 and told.count(1) > 1
+    left = []
+    tiny.say_all([sentence("one two three")], [Wish()], lambda row, _: bool(left.append(row)))
+    assert len(left) == 1
+
+
+def test_seeds_and_temperatures(tiny):
+    def codes(**wish):
+        asked = Wish(**wish)
+        found = streams(tiny.task.speech, tiny.task.model.backbone, [tiny._request(sentence("one two"), asked)],
+                        tiny._sampling(asked))  # fmt: skip
+        return [code for _, books, _ in found for book in books for code in book.tolist()]
+
+    assert codes(seed=1) == codes(seed=1) != codes(seed=2)
+    assert codes(seed=1, temperature=0.0) != codes(seed=1)
+    assert np.array_equal(said(tiny, "one", seed=1), said(tiny, "one", seed=1))
+
+
+def test_a_stream_is_what_the_whole_gives():
+    """Codes in groups through acoustic model and vocoder, against all of them at once."""
+    made = task()
+    (request,) = [speaker()._request(sentence("one two three"), Wish(seed=3))]
+    pieces = [codes for _, codes, _ in streams(made.speech, made.model.backbone, [request], made.speech.sampling)]
+    whole = tuple(torch.cat(book) for book in zip(*pieces, strict=True))
+    acoustic, vocoder = made.renderer.acoustic.built, made.renderer.vocoder.built
+    tail = MelTail(acoustic, vocoder, None, 5)
+    streamed = torch.cat([tail.push(codes, last=at + 1 == len(pieces)) for at, codes in enumerate(pieces)])
+    (mel,) = acoustic.generate([whole], [None], seed=5)
+    torch.testing.assert_close(streamed, vocoder(mel[None], torch.tensor([len(mel)]))[0], atol=1e-4, rtol=0)
+    assert len(pieces) > 3 and len(whole[0]) == len(made.say([request])[0].codes[0])
+
+
+def test_codes_come_as_they_are_made_and_the_last_is_told(tiny):
+    made = tiny.task
+    requests = [tiny._request(sentence(text), Wish(seed=1)) for text in ("one two three", "four")]
+    told = list(streams(made.speech, made.model.backbone, requests, made.speech.sampling))
+    for row, one in enumerate(made.say(requests)):
+        mine = [(codes, last) for number, codes, last in told if number == row]
+        assert [last for _, last in mine] == [False] * (len(mine) - 1) + [True]
+        for book, found in zip(one.codes, zip(*(codes for codes, _ in mine), strict=True), strict=True):
+            assert torch.equal(torch.cat(found), book)
+
+
+@pytest.mark.parametrize("parts", [{"acoustic": None, "vocoder": None}, {"vocoder": None}])
+def test_what_turns_codes_into_sound(parts):
+    who = speaker(**parts)
+    if "acoustic" in parts:
+        with pytest.raises(StentorError, match="nothing that turns them into sound"):
+            said(who, "one")
+    else:
+        assert len(said(who, "one")) and type(who.task.renderer.vocoder.built).__name__ == "GriffinLim"
+
+
+def test_a_voice_is_heard_once_and_the_last_few_are_kept(tiny, monkeypatch):
+    heard = []
+    codec = tiny.task.codec.built
+    encode = type(codec).encode
+    monkeypatch.setattr(type(codec), "encode", lambda self, *given: heard.append(1) or encode(self, *given))
+    said(tiny, "one", voice=voice(7)), said(tiny, "two", voice=voice(7))
+    assert len(heard) == 1
+    for number in range(20, 40):
+        tiny._prompt(voice(number))
+    assert len(tiny._prompts) == 16
+
+
+def test_an_example_is_continued_where_its_text_is_known_and_shown_where_that_was_taught(tiny):
+    assert tiny._request(sentence("one"), Wish(voice(1))).prompt is None
+    assert tiny._request(sentence("one"), Wish(voice(1, "two three"))).prompt.text == "two three"
+    assert speaker(shown=0.5)._request(sentence("one"), Wish(voice(1))).prompt.text == ""
+    assert tiny._tail(Wish(voice(1)))._reference.mel.shape == (100, 80) and tiny._tail(Wish())._reference is None
+
+
+def test_what_it_can_say_is_what_its_tokenizer_can_spell(tiny):
+    assert [tiny.can_say(one) for one in "aT, ☃é9"] == [True, True, True, True, False, False, False]
+    speech = Synthesiser(tiny).stream("é☃ one")
+    assert len(list(speech)) and "1 character" in speech.told
+    assert speaker(text={"name": "phonemes"}).can_say("é")
+
+
+def test_marks_for_the_run():
+    own = Inventory(voices=("ada",))
+    assert marked(sentence("one"), Manner(), own) == "one"
+    assert marked(sentence("a [b]"), Manner(rate=0.85, volume=-12.0), own) == r"[style: rate=-1, energy=-2] a \[b\]"
+    asked = Manner(traits=("style:whisper", "voice:ada"))
+    assert marked(sentence("one"), asked, own) == "[style: style: whisper, voice: ada] one"
+    two = sentence("one", Stretch("two", QUICK))
+    assert marked(two, Manner(volume=6.0), own) == "[style: energy=+1] one [fast]two[/fast]"
+    assert marked(Sentence((Stretch("all", QUICK),)), Manner(), own) == "[style: rate=+2] all"
+    with pytest.raises(StentorError, match="does not change its pitch"):
+        marked(sentence("one"), Manner(pitch=3.0), Inventory(scales=("rate",)))
+    with pytest.raises(StentorError, match="no stretches that are high"):
+        marked(sentence("one", Stretch("two", Manner(pitch=4.0))), Manner(), own)
+
+
+def test_marks_are_what_the_task_reads(tiny):
+    request = tiny._request(sentence("one", Stretch("two", QUICK)), Wish(manner=Manner(0.7, traits=("style:whisper",))))
+    assert dict(request.style.levels) == {"rate": -2} and request.style.styles == ("whisper",)
+    assert list(request.marked.stretches()) == [("one", ""), ("two", "fast")]
