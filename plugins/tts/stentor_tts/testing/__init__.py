@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stentor_tts.testing.acoustic import AcousticContract
+    from stentor_tts.testing.reward import AudioRewardContract
     from stentor_tts.testing.vocoder import VocoderContract
 
-_HOMES = {"AcousticContract": "acoustic", "VocoderContract": "vocoder"}
+_HOMES = {"AcousticContract": "acoustic", "AudioRewardContract": "reward", "VocoderContract": "vocoder"}
 
-__all__ = ["AcousticContract", "VocoderContract"]
+__all__ = ["AcousticContract", "AudioRewardContract", "VocoderContract"]
 
 
 def __getattr__(name: str) -> Any:

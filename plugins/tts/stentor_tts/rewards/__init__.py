@@ -1,0 +1,1 @@
+"""Rewards for what is spoken (kind `reward`): responses that carry audio."""
