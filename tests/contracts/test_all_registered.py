@@ -67,6 +67,11 @@ TASK_SECTIONS = {
 # A model that is frozen at its random beginning learns through its adapter alone: it needs more width.
 OWN = {
     "aligned-lm": {"backbone": {"name": "causal-lm", "dim": 128, "layers": 2, "heads": 2}},
+    "speaking-lm": {
+        "codec": {"name": "fsq", "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1},
+        "acoustic": {"name": "flow-dit", "dim": 32, "layers": 2, "heads": 2, "hidden": 32, "steps": 1},
+        "vocoder": {"name": "griffin-lim", "iterations": 2},
+    },
     "neural-codec": {"codec": {"name": "fsq", "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1}},
 }
 EXPECTED_FAILED: dict[tuple[str, str], dict[str, str]] = {}

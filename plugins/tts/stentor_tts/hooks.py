@@ -38,6 +38,7 @@ def stentor_register(registry: Registry) -> None:
     registry.task("vocoder", "stentor_tts.vocoders.task:VocoderTask")
     registry.acoustic("flow-dit", "stentor_tts.flow.dit:FlowDiT")
     registry.acoustic("flow-unet", "stentor_tts.flow.unet:FlowUNet")
+    registry.task("speaking-lm", "stentor_tts.lm.task:SpeakingLM")
     registry.task("flow", "stentor_tts.flow.task:FlowTask")
     registry.rewriter("alternatives", "stentor_tts.engine.rewriters:Alternatives")
     registry.rewriter("templates", "stentor_tts.engine.rewriters:Templates")
