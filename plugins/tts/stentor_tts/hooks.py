@@ -49,6 +49,10 @@ def stentor_register(registry: Registry) -> None:
     registry.filter("agreement", "stentor_tts.engine.filters:Agreement")
     registry.filter("metric", "stentor_tts.engine.filters:MetricBound")
     registry.tokenizer("phonemes", "stentor_tts.text.phonemes:Phonemes")
+    _register_scores(registry)
+
+
+def _register_scores(registry: Registry) -> None:
     registry.reward("intelligibility", "stentor_tts.rewards.intelligibility:IntelligibilityReward")
     registry.reward("speaker-similarity", "stentor_tts.rewards.quality:SpeakerSimilarityReward")
     registry.reward("dnsmos", "stentor_tts.rewards.quality:DnsmosReward")
