@@ -45,15 +45,11 @@ def tuned(parent, name="dpo", **options):
     return task.train()
 
 
-def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 @pytest.mark.parametrize("name", ["dpo", "reward-model"])
 def test_a_run_prefers_what_it_was_shown_and_loads_again(parent, tmp_path, name):
     train = tiny.manifest(tmp_path, tiny.preferred())
     assert fit(tiny.recipe({"name": name, "run": str(parent)}, train, steps=30), tmp_path / "run", progress=False)
-    told = lines(tmp_path / "run")
+    told = tiny.lines(tmp_path / "run")
     assert told[-1]["accuracy"] == 1 and told[-1]["loss"] < 0.5 * told[0]["loss"]
     recipe, task = load(tmp_path / "run")
     assert recipe.task == name and not task.training
@@ -163,7 +159,7 @@ def test_adapters_train_alone_and_off_are_the_reference(parent, tmp_path):
     train = tiny.manifest(tmp_path, tiny.preferred())
     task = {"name": "dpo", "run": str(parent), "reference": "adapters-off"}
     fit(tiny.recipe(task, train, steps=20, lr=1e-2, lora={"rank": 4}), tmp_path / "run", progress=False)
-    told = lines(tmp_path / "run")
+    told = tiny.lines(tmp_path / "run")
     assert abs(told[0]["margin"]) < 1e-5 and told[-1]["accuracy"] == 1
     _, found = load(tmp_path / "run")
     assert all("lora_" in name for name, one in found.named_parameters() if one.requires_grad)

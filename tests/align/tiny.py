@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 
 from stentor.config import Recipe
@@ -72,3 +74,8 @@ def recipe(task, train, **settings):
     plain = {"steps": 6, "tracking": [], "checkpoint_every": 3, "log_every": 1, "accelerator": "cpu", "lr": 1e-3}
     told = {"name": "tune", "seed": 3, "task": task, "data": data, "train": plain | settings}
     return Recipe.from_dict(told)
+
+
+def lines(folder):
+    """What a run logged, a mapping for every line."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

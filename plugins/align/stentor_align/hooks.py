@@ -12,7 +12,23 @@ if TYPE_CHECKING:
 
 
 @stentor.hookimpl
+def stentor_kinds(registry: Registry) -> None:
+    registry.kind("judge", "stentor_align.interfaces:Judge", "questions to answers in words")
+
+
+@stentor.hookimpl
 def stentor_register(registry: Registry) -> None:
+    registry.judge("scripted", "stentor_align.judges.scripted:ScriptedJudge")
+    registry.judge("policy", "stentor_align.judges.policy:PolicyJudge")
+    registry.judge("openai", "stentor_align.judges.openai:OpenAIJudge")
+    registry.reward("composite", "stentor_align.rewards.composite:CompositeReward")
+    registry.reward("format", "stentor_align.rewards.thoughts:FormatReward")
+    registry.reward("thought-length", "stentor_align.rewards.thoughts:ThoughtLengthReward")
+    registry.reward("tool-call", "stentor_align.rewards.tool_call:ToolCallReward")
+    registry.reward("judge", "stentor_align.rewards.judge:JudgeReward")
+    registry.task("grpo", "stentor_align.tasks.grpo:GRPOTask")
+    registry.task("ppo", "stentor_align.tasks.ppo:PPOTask")
+    registry.task("raft", "stentor_align.tasks.raft:RAFTTask")
     registry.task("dpo", "stentor_align.tasks.dpo:DPOTask")
     registry.task("reward-model", "stentor_align.tasks.reward_model:RewardModelTask")
 

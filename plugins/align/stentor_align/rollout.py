@@ -23,7 +23,7 @@ from stentor_align import legal, logprobs
 from stentor_align.logprobs import Read, Scored
 
 
-@dataclass
+@dataclass(frozen=True)
 class SamplingSettings:
     """How responses are sampled.
 
@@ -58,6 +58,10 @@ class SamplingSettings:
     def longest_of(self, prompts: Prompts) -> list[int]:
         """Most tokens of a response to each prompt."""
         return [min(count, self.longest or count) for count in prompts.longest]
+
+
+PLAIN = SamplingSettings()
+"""Sampling from the policy as it is."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,16 +1,18 @@
-"""The contract of tuning tasks: that of tasks, around the policy of a small run that it makes."""
+"""Contracts: of tuning tasks, around the policy of a small run; of judges; of rewards that are learnt."""
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from stentor.testing.contract import ComponentContract
 from stentor.testing.signals import SENTENCES
 from stentor.testing.task import TaskContract
 from stentor.train import made, weights
@@ -96,3 +98,33 @@ class TuningContract(TaskContract):
         copies = [one for one in (task.policy, getattr(task, "reference", None)) if one is not None]
         found = [weights.combined(weights.digests(one)) for one in copies]
         self.demand(set(found) == {source["sha256"]}, "its policy or reference has other weights than its run.")
+
+
+class JudgeContract(ComponentContract):
+    """Checks for judges; that one gives no answer is no fault."""
+
+    kind = "judge"
+    questions: ClassVar[Sequence[str]] = ("Which is better? A: yes B: no", "Is it so?", "")
+
+    def build(self, **changes: Any) -> Any:
+        """A judge that asks a run is given a small one."""
+        needed = {"run": small_run()} if "run" in inspect.signature(self.component_class).parameters else {}
+        return super().build(**{**needed, **changes})
+
+    def test_one_answer_each(self) -> None:
+        """As many answers as questions, none for none, each a text or None."""
+        judge = self.build()
+        self.demand(judge.ask([]) == [], "no questions give answers.")
+        answers = judge.ask(self.questions)
+        self.demand(
+            len(answers) == len(self.questions), f"{len(self.questions)} questions give {len(answers)} answers."
+        )
+        odd = [answer for answer in answers if not (answer is None or isinstance(answer, str))]
+        self.demand(not odd, f"an answer is a {type((odd or [''])[0]).__name__}.")
+
+    def test_company_changes_nothing(self) -> None:
+        """A question is answered the same alone as among others."""
+        judge = self.build()
+        together = judge.ask(self.questions)
+        alone = [judge.ask([question])[0] for question in self.questions]
+        self.demand(together == alone, f"together they get {together!r:.80}, alone {alone!r:.80}.")

@@ -63,7 +63,9 @@ def value(values: Tensor, old: Tensor, returns: Tensor, *, clip: float | None = 
     return 0.5 * torch.maximum(plain, (near - returns) ** 2)
 
 
-def averaged(losses: Tensor, mask: Tensor, average: Average, *, longest: int = 0, rows: int = 0) -> Tensor:
+def averaged(
+    losses: Tensor, mask: Tensor, average: Average, *, longest: int = 0, rows: int = 0, tokens: int = 0
+) -> Tensor:
     """One number of the losses [B, T] of tokens.
 
     Averaging each response by its own length first makes a token of a long wrong response cheap, so that wrong
@@ -75,11 +77,12 @@ def averaged(losses: Tensor, mask: Tensor, average: Average, *, longest: int = 0
         average: ``response``: over each response's tokens, then over responses (GRPO, arXiv 2402.03300); ``token``:
             over all tokens (DAPO); ``constant``: the sum divided by the number of responses times `longest` (Dr. GRPO).
         longest: for ``constant``: tokens of the longest response that may be sampled.
-        rows: responses to average over, those without a masked token included; 0: as many as there are.
+        rows: responses to average over, where some that would add 0 were left out; 0: as many as there are.
+        tokens: the same for tokens.
     """
     rows = rows or len(losses)
     if average == "response":
         return mean(losses, mask).sum() / max(rows, 1)
     if average == "token":
-        return mean_of_all(losses, mask)
+        return total(losses, mask).sum() / max(tokens or int(mask.sum()), 1)
     return total(losses, mask).sum() / max(rows * longest, 1)

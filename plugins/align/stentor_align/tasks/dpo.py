@@ -42,6 +42,8 @@ class DPOTask(TuningTask):
         imitation: weight of the next-token loss on the chosen response, which is added (arXiv 2404.19733).
     """
 
+    bearing: Tensor
+
     def __init__(
         self,
         policy: Any,
@@ -83,7 +85,7 @@ class DPOTask(TuningTask):
         value = losses.mean() - self.imitation * means[: len(found)].mean()
         ahead = ((means if self.loss == "simpo" else ratios) * self.beta).detach()
         better, worse = ahead.chunk(2)
-        parts = {
+        parts: dict[str, float | Tensor] = {
             "accuracy": (better > worse).float().mean(),
             "margin": (better - worse).mean(),
             "chosen": better.mean(),

@@ -80,7 +80,7 @@ class RewardModelTask(TuningTask):
         better, worse = scores.chunk(2)
         margins = torch.tensor([pair.margin for pair in found.pairs], device=better.device).nan_to_num(0.0)
         losses = bradley_terry.of_responses(better, worse, margin=self.by_margin * margins, centre=self.centre)
-        parts = {
+        parts: dict[str, float | Tensor] = {
             "accuracy": (better > worse).float().mean(),
             "margin": (better - worse).mean(),
             "dropped": len(found.dropped),

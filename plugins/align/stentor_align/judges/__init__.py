@@ -1,0 +1,1 @@
+"""Judges: scripted, a policy of this machine, or a model behind an OpenAI-compatible endpoint."""

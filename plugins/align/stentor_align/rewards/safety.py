@@ -1,0 +1,87 @@
+"""Scoring that goes on: a reward that raises, hangs or gives nonsense costs the samples concerned, no more."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stentor.interfaces.reward import Reward, Scores
+
+Items = Sequence[Mapping[str, Any]]
+
+
+def score(reward: Reward, prompts: Items, responses: Items, *, timeout: float = 0.0, name: str = "") -> Scores:
+    """The scores of a reward, NaN for the samples on which it fails.
+
+    A batch on which it raises is scored sample by sample; one that takes too long is given up as a whole.
+
+    Args:
+        reward: scores.
+        prompts: what was asked.
+        responses: what came back.
+        timeout: seconds after which a batch is given up; 0: never.
+        name: of the reward, for the warning.
+    """
+    try:
+        return _checked(within(timeout, lambda: reward.score(prompts, responses)), len(responses))
+    except TimeoutError:
+        warnings.warn(
+            f"reward '{name}' takes more than {timeout:g} s; {len(responses)} samples are left out", stacklevel=2
+        )
+        return Scores(torch.full((len(responses),), torch.nan), {})
+    except Exception as error:  # whatever a reward raises must not end a run
+        if len(responses) > 1:
+            pairs = zip(prompts, responses, strict=True)
+            return joined([score(reward, [p], [r], timeout=timeout, name=name) for p, r in pairs])
+        warnings.warn(f"reward '{name}' fails and a sample is left out: {type(error).__name__}: {error}", stacklevel=2)
+        return Scores(torch.full((len(responses),), torch.nan), {})
+
+
+def _checked(scores: Scores, count: int) -> Scores:
+    for value in (scores.total, *scores.parts.values()):
+        if value.shape != (count,):
+            raise ValueError(f"it gives scores of shape {tuple(value.shape)} for {count} responses")
+    total = scores.total.detach().float().cpu()
+    return Scores(total.masked_fill(total.isinf(), torch.nan), scores.parts)
+
+
+def joined(scores: Sequence[Scores]) -> Scores:
+    """Scores of batches as those of one; a part that is missing in some is NaN there."""
+    names = dict.fromkeys(name for one in scores for name in one.parts)
+
+    def part(name: str) -> Tensor:
+        return torch.cat([one.parts.get(name, torch.full_like(one.total, torch.nan)).float().cpu() for one in scores])
+
+    return Scores(torch.cat([one.total for one in scores]), {name: part(name) for name in names})
+
+
+def within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What `work` gives, if it takes no longer; else it is left to itself, in a thread that dies with the process.
+
+    Raises:
+        TimeoutError: when it takes longer.
+    """
+    if not seconds:
+        return work()
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError
+    return found[0]

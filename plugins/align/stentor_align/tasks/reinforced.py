@@ -1,0 +1,142 @@
+"""What every task has in common that learns from its own samples: rollout, reward and reuse."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stentor.config import ranges
+from stentor.errors import StentorError
+from stentor.interfaces.reward import Reward
+from stentor.interfaces.task import Loss
+from stentor.train.assembly import build
+from stentor_align import rollout
+from stentor_align.logprobs import Read, Scored
+from stentor_align.losses import masks
+from stentor_align.rollout import Rollout, SamplingSettings
+from stentor_align.tasks import experience
+from stentor_align.tasks.experience import Experience, Unfinished
+from stentor_align.tasks.tuning import TuningTask
+
+
+class ReinforcedTask(TuningTask):
+    """A training step samples responses to the batch's prompts, rewards them, and learns from them.
+
+    Responses may be learnt from several times; batches that come in between are passed over. In validation nothing is
+    learnt: the loss is minus the mean reward, of samples that are the same every time.
+
+    Args:
+        policy: what is tuned.
+        run: where it came from.
+        reward: section of the reward.
+        samples: responses to each prompt.
+        sampling: how they are sampled.
+        iterations: how often each response is learnt from.
+        unfinished: what becomes of responses that do not come to their own end.
+        left_out: blocks of the vocabulary whose tokens bear no loss.
+        held: what `TuningTask` is told of the reference.
+    """
+
+    reinforced = True
+    bearing: Tensor
+
+    def __init__(
+        self,
+        policy: Any,
+        *,
+        run: str,
+        reward: Mapping[str, Any],
+        samples: int,
+        sampling: SamplingSettings | Mapping[str, Any],
+        iterations: int = 1,
+        unfinished: Unfinished = "score",
+        left_out: Sequence[str] = (),
+        **held: Any,
+    ) -> None:
+        least = {
+            "samples": (samples, ranges.least(samples, 1)),
+            "iterations": (iterations, ranges.least(iterations, 1)),
+        }
+        ranges.refuse(least, "task.")
+        super().__init__(policy, run=run, **held)
+        self._reward: Reward = build("reward", reward, path="task.reward")
+        self.sampling = SamplingSettings.of(sampling)
+        self.samples, self.iterations, self.unfinished = samples, iterations, unfinished
+        self.register_buffer("bearing", masks.bearing(policy.vocabulary, left_out), persistent=False)
+        self._kept: Experience | None = None
+        self._extra: dict[str, Any] = {}
+        self._uses = 0
+
+    def load_pretrained(self) -> dict[str, str]:
+        told = super().load_pretrained()
+        return told | {f"reward.{key}": value for key, value in self._reward.load_pretrained().items()}
+
+    @abstractmethod
+    def learn(self, found: Experience, extra: dict[str, Any]) -> Loss:
+        """The loss of experience, to be descended; `extra` is what `prepare` made of it."""
+
+    def prepare(self, found: Experience) -> dict[str, Any]:
+        """What is computed once for all uses of experience: tensors and plain data."""
+        return {}
+
+    def training_loss(self, batch: Mapping[str, Any]) -> Loss:
+        if not self.training:
+            return self._validated(batch)
+        self.refresh()
+        if self._kept is None:
+            self._kept = self.gather(batch)
+            self._extra, self._uses = self.prepare(self._kept), 0
+        found, extra = self._kept, self._extra
+        loss = self.learn(found, extra)
+        self._uses += 1
+        if self._uses >= self.iterations:
+            self._kept, self._extra = None, {}
+        return Loss(loss.value, loss.units, {**found.numbers, **loss.parts})
+
+    def gather(self, batch: Mapping[str, Any], seed: int | None = None) -> Experience:
+        """Responses to a batch, and their rewards."""
+        options: dict[str, Any] = {"samples": self.samples, "seed": seed, "unfinished": self.unfinished}
+        return experience.gather(self.policy, batch, self._reward, self.sampling, **options)
+
+    def _validated(self, batch: Mapping[str, Any]) -> Loss:
+        found = self.gather(batch, seed=0)
+        value = torch.tensor(-found.numbers["reward"], device=self.bearing.device)
+        return Loss(value, max(len(found.usable), 1), found.numbers)
+
+    def scored(self, policy: Any, found: Experience, rows: Sequence[int]) -> tuple[Scored, Read]:
+        """Log-probabilities of the responses `rows` under `policy`."""
+        made: Rollout = found.rollout.chosen(rows)
+        return rollout.rescore(policy, policy.ask(found.batch), made, self.sampling, bearing=self.bearing)
+
+    def referred(self, found: Experience, rows: Sequence[int]) -> Tensor:
+        """Log-probabilities float32 [N] of the tokens of the responses `rows` under the reference."""
+        with self.consulted() as other:
+            return self.scored(other, found, rows)[0].log_probs
+
+    def counted(self, found: Experience, rows: Sequence[int]) -> int:
+        """How many tokens of the responses `rows` bear a loss."""
+        bears = self.bearing.tolist()
+        return sum(bears[token] for row in rows for token in found.rollout.tokens[row])
+
+    def longest(self, found: Experience) -> int:
+        """Most tokens that a response could have had."""
+        return self.sampling.longest or max(map(len, found.rollout.tokens))
+
+    def training_state(self) -> dict[str, Any]:
+        return {"uses": self._uses, "experience": experience.to_state(self._kept, self._extra)}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        if state:
+            self._uses = int(state["uses"])
+            self._kept, self._extra = experience.from_state(state["experience"])
+
+
+def several(samples: int, what: str) -> None:
+    """Refuse fewer than two samples where responses are compared with one another."""
+    if samples < 2:
+        raise StentorError(f"{what} compares responses to a prompt, so it needs 2 samples at least.",
+                           path="task.samples", value=samples)  # fmt: skip
