@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from stentor.data import audio
+from stentor.data.voices.named import voice
 from stentor.errors import StentorError
 from stentor.interfaces.metric import Recording, Spoken
 from stentor.plugins import registry
 from stentor_tts.engine.filters import Agreement, Duration, MetricBound, Speech
 from stentor_tts.engine.rewriters import Alternatives, SpokenForms, Templates, WrittenForms
+from stentor_tts.speaking.engine import EngineSpeaker
+from stentor_tts.speaking.teacher import RunVoice
 
 RATE = 16000
 
@@ -122,3 +125,14 @@ def test_a_metric_is_kept_in_bounds(tmp_path: Path) -> None:
     assert [verdict.reason for verdict in judge.judge(given)] == ["wer too low: 25.00", "", "wer cannot tell"]
     with pytest.raises(StentorError, match="scores texts"):
         MetricBound(metric="wer").load_pretrained()
+
+
+def test_a_trained_run_is_a_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("espeakng_loader")
+    monkeypatch.setattr("stentor_tts.speaking.teacher.choose", lambda folder, device: EngineSpeaker("espeak:en-us"))
+    teacher = voice("run:folder=runs/mine")
+    assert isinstance(teacher, RunVoice) and teacher.sample_rate == 22050 and "mine" in teacher.licence
+    whole, fast = teacher.speak("turn off the lamp"), teacher.speak("turn off the lamp", speed=2.0)
+    assert len(fast) < 0.8 * len(whole) and np.abs(whole).max() > 0.01
+    with pytest.raises(StentorError, match="no run is named"):
+        RunVoice().speak("stop")

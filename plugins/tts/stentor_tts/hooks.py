@@ -40,6 +40,7 @@ def stentor_register(registry: Registry) -> None:
     registry.acoustic("flow-unet", "stentor_tts.flow.unet:FlowUNet")
     registry.task("speaking-lm", "stentor_tts.lm.task:SpeakingLM")
     registry.task("flow", "stentor_tts.flow.task:FlowTask")
+    registry.voice("run", "stentor_tts.speaking.teacher:RunVoice")
     registry.rewriter("alternatives", "stentor_tts.engine.rewriters:Alternatives")
     registry.rewriter("templates", "stentor_tts.engine.rewriters:Templates")
     registry.rewriter("spoken", "stentor_tts.engine.rewriters:SpokenForms")

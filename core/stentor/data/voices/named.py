@@ -24,6 +24,8 @@ def voice(name: str) -> Voice:
         StentorError: for an unknown voice or option, or a factor that is no number.
     """
     base, sign, change = name.rpartition("~")
+    if "/" in change:  # of a path among the options
+        base, sign = name, ""
     if sign and change == WHISPER:
         return registry().build("voice", "whispered", base=base)  # type: ignore[no-any-return]
     if sign:
