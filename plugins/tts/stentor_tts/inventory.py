@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stentor.errors import Problem, StentorError
@@ -63,6 +63,11 @@ class Style:
     styles: tuple[str, ...] = ()
     emotion: str = ""
     levels: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def unnamed(self) -> Style:
+        """The same without the voice's name."""
+        return replace(self, voice="")
 
     def controls(self) -> tuple[str, ...]:
         """Names of its control tokens, in the inventory's order."""

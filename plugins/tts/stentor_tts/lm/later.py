@@ -51,7 +51,9 @@ class Later(Generic[Part]):
             StentorError: when it cannot be built, or its weights are not to be had.
         """
         if self._built is None:
-            made = assembly.build(self.kind, self.section, *self.wired, path=self.path)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # what has no weights yet is the same every time
+                made = assembly.build(self.kind, self.section, *self.wired, path=self.path)
             with sources.beside(self._beside):
                 made.load_pretrained()
             self._built = made.requires_grad_(False).eval()

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from stentor.interfaces.codec import CodecSpec
@@ -60,6 +61,12 @@ class Utterance:
     units: Sequence[Unit]
     codes: Tensor
     starts: Sequence[int] = ()
+
+    def __add__(self, other: Utterance) -> Utterance:
+        """One after the other."""
+        later = [len(self.codes) + start for start in other.starts]
+        codes = torch.cat([self.codes, other.codes])
+        return Utterance([*self.units, *other.units], codes, [*self.starts, *later])
 
     def part(self, word: int) -> Tensor:
         """The codes of one unit."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,23 +11,32 @@ from torch import Tensor, nn
 from stentor.interfaces.codec import CodecSpec, Codes
 from stentor.sequence.codes import Arrangement
 from stentor.sequence.spans import Span
-from stentor_tts.inventory import Style
+from stentor_tts.inventory import NEUTRAL, Style
 from stentor_tts.lm.aligner import Aligner, starts
 from stentor_tts.lm.layout import Layout, Utterance
 from stentor_tts.lm.request import Request
 from stentor_tts.lm.units import Spelling, Unit
 
+_CONTINUED = 0.5
+"""Share of the rows that can go on from an example, of those that are shown one."""
+
 
 class Lessons(nn.Module):
     """Makes training examples.
+
+    Some rows are shown their voice by what its speaker said before, in place of its name: as an example in front, or by
+    going on from it. Examples are said plainly, so that how a row is to be said is known from its tags alone.
 
     Args:
         layout: how examples lie on the timeline.
         spelling: of texts.
         arrangement: of codes.
         codec: whose codes they are.
-        shown: share of rows that are shown their voice by an example of their speaker from the same batch.
-        example_seconds: longest such example (s).
+        shown: share of rows that are shown their voice.
+        example_seconds: longest example in front (s).
+
+    Attributes:
+        memory: what each speaker has last said plainly, in training.
     """
 
     def __init__(
@@ -46,18 +56,28 @@ class Lessons(nn.Module):
         first, last = arrangement.ranges[0].start, max(book.stop for book in arrangement.ranges)
         self.first, self.filler = first, last - first
         self.aligner = Aligner(spelling.tokenizer.size, last - first + 1) if layout.order == "by-word" else None
+        self.memory: dict[str, Utterance] = {}
 
     def examples(
         self, requests: Sequence[Request], codes: Sequence[Codes], speakers: Sequence[str]
     ) -> list[list[Span]]:
         """One example per row; rows without words or without a whole group of codes are left out."""
-        ids = [self.arrangement.pack(row) for row in codes]
+        ids = [self.arrangement.pack(row).cpu() for row in codes]
         units = [self.spelling.units(request.marked.stretches()) for request in requests]
         kept = [row for row in range(len(ids)) if len(ids[row]) and units[row]]
         said = self.utterances([units[row] for row in kept], [ids[row] for row in kept])
-        likes = self._likes([ids[row] for row in kept], [speakers[row] for row in kept])
-        rows = zip(kept, said, likes, strict=True)
-        return [self.layout.example(_style(requests[row], like), one, like) for row, one, like in rows]
+        return [self._example(requests[row].style, one, speakers[row]) for row, one in zip(kept, said, strict=True)]
+
+    def _example(self, style: Style, said: Utterance, speaker: str) -> list[Span]:
+        plain = style.unnamed == NEUTRAL and not any(unit.tag for unit in said.units)
+        before = self.memory.get(speaker) if self.training and speaker else None
+        if self.training and speaker and plain:
+            self.memory[speaker] = said
+        if before is None or float(torch.rand(())) >= self.shown:
+            return self.layout.example(style, said)
+        if plain and float(torch.rand(())) < _CONTINUED:
+            return self.layout.example(style.unnamed, before + said)
+        return self.layout.example(style.unnamed, said, self._stretch(before.codes))
 
     def utterances(self, units: Sequence[Sequence[Unit]], ids: Sequence[Tensor]) -> list[Utterance]:
         """Words with their codes; by word, each word with its own, to the nearest group."""
@@ -67,6 +87,21 @@ class Lessons(nn.Module):
         places = self.aligner([text for text, _ in spelt], [self._emitted(row) for row in ids]) if spelt else []
         rows = zip(units, ids, spelt, places, strict=True)
         return [Utterance(row, codes, self._edges(place, firsts)) for row, codes, (_, firsts), place in rows]
+
+    def remembered(self) -> dict[str, Any]:
+        """The memory as plain data and tensors."""
+        return {
+            speaker: {"units": [[list(unit.ids), unit.tag] for unit in one.units], "codes": one.codes,
+                      "starts": list(one.starts)}
+            for speaker, one in self.memory.items()
+        }  # fmt: skip
+
+    def remember(self, told: Mapping[str, Any]) -> None:
+        """Take back what `remembered` gave."""
+        self.memory = {
+            speaker: Utterance([Unit(tuple(ids), tag) for ids, tag in one["units"]], one["codes"], one["starts"])
+            for speaker, one in told.items()
+        }
 
     def _emitted(self, ids: Tensor) -> Tensor:
         """Arranged ids as what the aligner's symbols emit, from 0 on; what pads is its last."""
@@ -78,25 +113,8 @@ class Lessons(nn.Module):
         found = starts(places, [place + 1 for place in firsts])
         return [0, *(round(count / self.step) * self.step for count in found[1:])]
 
-    def _likes(self, ids: Sequence[Tensor], speakers: Sequence[str]) -> list[Tensor | None]:
-        """Examples of the rows' voices, in training, for some of them."""
-        if not (self.training and self.shown):
-            return [None for _ in ids]
-        found: list[Tensor | None] = []
-        for row, speaker in enumerate(speakers):
-            others = [other for other, one in enumerate(speakers) if one == speaker and other != row]
-            chosen = others and float(torch.rand(())) < self.shown
-            found.append(self._stretch(ids[others[int(torch.randint(len(others), ()))]]) if chosen else None)
-        return found
-
     def _stretch(self, ids: Tensor) -> Tensor:
         """Whole groups from somewhere in `ids`, not longer than an example may be."""
         room = max(0, len(ids) - self.longest) // self.step
         begin = int(torch.randint(room + 1, ())) * self.step
         return ids[begin : begin + self.longest]
-
-
-def _style(request: Request, like: Tensor | None) -> Style:
-    """An example takes the place of the voice's name."""
-    style = request.style
-    return style if like is None else Style("", style.styles, style.emotion, style.levels)

@@ -163,6 +163,12 @@ class SpeakingLM(Task):
     def state(self) -> dict[str, Any]:
         return {"text": dict(self.text.state())}
 
+    def training_state(self) -> dict[str, Any]:
+        return {"memory": self.lessons.remembered()}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        self.lessons.remember(state.get("memory", {}))
+
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
         """Next-token loss on codes and on what ends words and utterances; parts: nats of each codebook and the rest."""
         requests = of_batch(batch, self.inventory, lenient=True)
