@@ -26,11 +26,12 @@ from stentor_tts.flow.voices import VoiceWarp
 from stentor_tts.interfaces import Acoustic, Reference
 from stentor_tts.mel import BINS, LOWEST, normalised, restored
 
-_NEAREST = 0.1
-"""Towards the end of the path errors would count without bound: they are divided by no less than this."""
+_NEAREST = 0.5
+"""Errors of the clean end are divided by what is left of the path, which makes them those of the velocity, but by no less
+than this: what is heard is decided early, and the last of the noise would outweigh it."""
 _LONGEST = 10.0
 """What is heard of a reference (s)."""
-_FORMANTS, _PITCH, _COLOUR = 1.2, 1.3, 2.0
+_FORMANTS, _PITCH, _COLOUR = 1.15, 1.2, 2.0
 Memories = tuple[tuple[Tensor, ...], ...]
 
 

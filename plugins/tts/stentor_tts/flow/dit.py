@@ -33,10 +33,10 @@ class FlowDiT(FlowDecoder):
         self,
         codec: CodecSpec,
         *,
-        dim: int = 256,
+        dim: int = 192,
         layers: int = 6,
-        heads: int = 4,
-        hidden: int = 768,
+        heads: int = 3,
+        hidden: int = 576,
         stack: int = 4,
         chunk: int = 3,
         left: int = 6,
@@ -45,7 +45,7 @@ class FlowDiT(FlowDecoder):
         sway: float = 0.0,
         guidance: float = 0.7,
         drop: float = 0.15,
-        variation: float = 0.5,
+        variation: float = 0.3,
         run: str = "",
     ) -> None:
         super().__init__(

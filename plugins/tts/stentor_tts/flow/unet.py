@@ -47,7 +47,7 @@ class FlowUNet(FlowDecoder):
         sway: float = 0.0,
         guidance: float = 0.7,
         drop: float = 0.15,
-        variation: float = 0.5,
+        variation: float = 0.3,
         run: str = "",
     ) -> None:
         super().__init__(
