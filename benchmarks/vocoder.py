@@ -1,9 +1,9 @@
 """How much faster than real time each vocoder speaks, beside HiFi-GAN as `transformers` has it for SpeechT5.
 
-All have random weights: speed only. Every contestant turns the same seconds of log-mel frames into samples at 16 kHz, one
-row, one thread; contestants interleaved, medians of processor time. `step` is a stream's step of 120 ms of frames.
-Target, written before the first run: the default vocoder at least 20 times real time. One JSON line. The published Vocos
-(24 kHz, 13.5 M parameters, 100 bins) takes part where the package `vocos` is installed.
+All have random weights: speed only. Every contestant turns the same seconds of log-mel frames into samples at 16 kHz,
+one row, one thread; contestants interleaved, medians of processor time. `step` is a stream's step of 120 ms of frames.
+Target, written before the first run: the default vocoder at least 20 times real time. One JSON line. The published
+Vocos (24 kHz, 13.5 M parameters, 100 bins) takes part where the package `vocos` is installed.
 """
 
 from __future__ import annotations
