@@ -65,7 +65,7 @@ def peak(audio: np.ndarray) -> float:
 def test_a_warped_voice_has_other_frequencies_and_the_same_tempo(
     factor: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stentor.data.voices.warped.voice", lambda name: Buzz())
+    monkeypatch.setattr("stentor.data.voices.derived.voice", lambda name: Buzz())
     plain, warped = Buzz().speak("a"), Warped(base="buzz", factor=factor).speak("a")
     assert len(warped) == pytest.approx(len(plain), rel=0.001)
     assert peak(warped) == pytest.approx(factor * peak(plain), rel=0.01)

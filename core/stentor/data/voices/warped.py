@@ -7,15 +7,14 @@ from fractions import Fraction
 import numpy as np
 
 from stentor.data.resample import resample
-from stentor.data.voices.named import voice
+from stentor.data.voices.derived import Derived
 from stentor.errors import StentorError
-from stentor.interfaces.voice import Voice
 
 _FINEST = 40
 """Largest denominator of the ratio in which samples are converted."""
 
 
-class Warped(Voice):
+class Warped(Derived):
     """Another voice whose frequencies are multiplied by a factor; its tempo stays.
 
     What the base says at ``speed / factor`` is played `factor` times as fast: a factor below 1 is a larger, deeper
@@ -34,15 +33,7 @@ class Warped(Voice):
             raise StentorError("a factor lies between 0.5 and 2.", path="voice.factor", value=factor)
         self.base, self.ratio = base, Fraction(factor).limit_denominator(_FINEST)
 
-    @property
-    def sample_rate(self) -> int:  # type: ignore[override]
-        return voice(self.base).sample_rate
-
-    @property
-    def licence(self) -> str:  # type: ignore[override]
-        return voice(self.base).licence
-
     def speak(self, text: str, *, speed: float = 1.0) -> np.ndarray:
-        spoken = voice(self.base).speak(text, speed=speed / float(self.ratio))
+        spoken = self.of.speak(text, speed=speed / float(self.ratio))
         warped = resample(spoken, self.ratio.numerator, self.ratio.denominator)
         return np.clip(warped, -1.0, 1.0)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stentor.data.voices.named import voice
-from stentor.interfaces.voice import Voice
+from stentor.data.voices.derived import Derived
 
 _WINDOW, _HOP = 0.032, 0.008  # s
 _SMOOTH = 0.0014  # s: the cepstrum up to here is the vocal tract, beyond it the pitch
@@ -13,7 +12,7 @@ _TILT = 0.85
 """First difference: a whisper lacks the energy that voicing has at low frequencies."""
 
 
-class Whispered(Voice):
+class Whispered(Derived):
     """Another voice whispering: noise shaped by the spectral envelopes of what the base says.
 
     Envelopes are cepstrally smoothed spectra (Oppenheim and Schafer 1968, "Homomorphic analysis of speech"), and their
@@ -26,16 +25,8 @@ class Whispered(Voice):
     def __init__(self, *, base: str = "espeak") -> None:
         self.base = base
 
-    @property
-    def sample_rate(self) -> int:  # type: ignore[override]
-        return voice(self.base).sample_rate
-
-    @property
-    def licence(self) -> str:  # type: ignore[override]
-        return voice(self.base).licence
-
     def speak(self, text: str, *, speed: float = 1.0) -> np.ndarray:
-        return whisper(voice(self.base).speak(text, speed=speed), self.sample_rate)
+        return whisper(self.of.speak(text, speed=speed), self.sample_rate)
 
 
 def whisper(speech: np.ndarray, rate: int) -> np.ndarray:
