@@ -1,8 +1,8 @@
 """Encoding and decoding by the neural codecs, beside Mimi as `transformers` has it, and a live chunk of 160 ms.
 
 All have random weights: speed only. `rvq-mimi-size` is the codec `rvq` made as large as Mimi (79 M parameters, or a
-little more), with Mimi's frame rate (12.5 Hz) and codebooks (8 of 2048); Mimi works at 24 kHz, ours at 16 kHz. One row of
-4.8 s, one thread, contestants interleaved, medians of processor time. `live` is a chunk of 160 ms in the middle of a
+little more), with Mimi's frame rate (12.5 Hz) and codebooks (8 of 2048); Mimi works at 24 kHz, ours at 16 kHz. One row
+of 4.8 s, one thread, contestants interleaved, medians of processor time. `live` is a chunk of 160 ms in the middle of a
 stream, encoded and decoded. Targets, written before the first run: `fsq` as it comes encodes and decodes a chunk in at
 most 40 ms; at equal frame rate and parameters ours is ahead of Mimi both ways. One JSON line.
 """
