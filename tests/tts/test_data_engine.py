@@ -5,7 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import pickle
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +18,10 @@ from stentor import cli
 from stentor.data import manifest
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
+from stentor.interfaces.metric import Spoken
+from stentor.plugins import registry
 from stentor_tts.engine import engine, settings, texts, work
+from stentor_tts.engine.interfaces import Filter, Rewriter, Verdict
 from stentor_tts.engine.journal import Journal
 from stentor_tts.engine.settings import EngineSettings
 from stentor_tts.engine.texts import Job
@@ -97,6 +104,28 @@ def test_results_that_come_in_another_order_change_nothing(source: str, tmp_path
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
+def test_a_cluster_gives_the_same_corpus(source: str, tmp_path: Path, monkeypatch: Any) -> None:
+    class Remote:
+        def __init__(self, function: Any) -> None:
+            self.function = function
+
+        def remote(self, task: Task) -> bytes:
+            return pickle.dumps((self.function, task))
+
+    def get(reference: bytes) -> Any:
+        function, task = pickle.loads(reference)
+        return function(task)
+
+    fake = ModuleType("ray")
+    told = {"init": lambda **_: None, "remote": Remote, "cluster_resources": lambda: {"CPU": 1.0}, "get": get}
+    told["wait"] = lambda waiting, num_returns: (waiting[-1:], waiting[:-1])
+    vars(fake).update(told)
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    made(source, tmp_path / "here")
+    made(source, tmp_path / "there", engine.on_ray("head:6379"))
+    assert content(tmp_path / "here") == content(tmp_path / "there")
+
+
 def test_what_a_voice_cannot_say_costs_its_own_take(source: str, tmp_path: Path, monkeypatch: Any) -> None:
     speak = work.speak
 
@@ -115,6 +144,40 @@ def test_a_voice_that_cannot_speak_at_all_is_told_before_anything_is_made(source
         made(source, tmp_path, voices=("espeak:no-such-tongue",))
     with pytest.raises(StentorError, match="no voice 'espek'"):
         made(source, tmp_path, voices=("espek",))
+
+
+class Politely(Rewriter):
+    """Somebody else's rewriter."""
+
+    def rewrite(self, texts: Sequence[str]) -> list[list[str]]:
+        return [[f"{text} thank you"] for text in texts]
+
+
+class NoDoors(Filter):
+    """Somebody else's filter.
+
+    Args:
+        word: what is not wanted.
+    """
+
+    def __init__(self, *, word: str = "door") -> None:
+        self.word = word
+
+    def judge(self, takes: Sequence[Spoken]) -> list[Verdict]:
+        return [Verdict(f"a {self.word} is in it" if self.word in take.text else "") for take in takes]
+
+
+def test_what_a_stranger_registers_takes_part(source: str, tmp_path: Path) -> None:
+    saved = registry().snapshot()
+    try:
+        registry().add("rewriter", "politely", f"{__name__}:Politely")
+        registry().add("filter", "no-doors", f"{__name__}:NoDoors")
+        how = {"rewrite": [{"name": "politely"}], "filters": [{"name": "no-doors", "word": "lamp"}]}
+        _, funnel = made(source, tmp_path, **how)
+    finally:
+        registry().restore(saved)
+    assert funnel.stages[1].reasons == {"a lamp is in it": 1} and funnel.kept == 4
+    assert all(row.text.endswith("thank you") for row in manifest.load(tmp_path / "train.jsonl.gz"))
 
 
 def test_takes_are_dealt_out_by_text_and_seed_alone() -> None:

@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--filter", action="append", metavar="NAME:KEY=VALUE", dest="filters",
                         help=f"one of 'stentor list filter', in the order of use; {several}")  # fmt: skip
     parser.add_argument("--valid", type=float, metavar="SHARE", help="share of texts for split valid (default 0.02)")
+    parser.add_argument("--group", type=at_least_one, metavar="N",
+                        help="takes judged together, and lost to a kill at most (default 16)")  # fmt: skip
     parser.add_argument("--seed", type=int, help="of what is drawn (default 0)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=at_least_one, default=1, help="processes on this machine (default 1)")
@@ -53,7 +55,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
     from stentor.config import words
     from stentor.plugins import registry
 
-    plain = {name: getattr(arguments, name) for name in ("voices", "takes", "styled", "valid", "seed")}
+    plain = {name: getattr(arguments, name) for name in ("voices", "takes", "styled", "group", "valid", "seed")}
     lists = {"rewrite": ("rewriter", arguments.rewrite), "filters": ("filter", arguments.filters)}
     components = {name: [words.component(registry(), kind, word) for word in given]
                   for name, (kind, given) in lists.items() if given}  # fmt: skip
