@@ -5,6 +5,7 @@ runs with its defaults.
 """
 
 import pytest
+from codec_sizes import tiny
 from corpus_sources import SOURCES
 
 from stentor.errors import StentorError
@@ -52,7 +53,12 @@ SMALL = {
     ("vocoder", "hifigan"): {"channels": 32, "kernels": (3, 5)},
     ("vocoder", "griffin-lim"): {"iterations": 4},
     ("task", "vocoder"): {"adversarial_after": 0.0, "channels": 4},
+    ("codec", "mimi"): {"weights": tiny("mimi"), "codebooks": 3},
+    ("codec", "encodec"): {"weights": tiny("encodec"), "codebooks": 3},
+    ("codec", "dac"): {"weights": tiny("dac")},
     ("codec", "dual"): {"streams": "semantic", "semantic": 16, "block": 0.24, "left": 0.24, "right": 0.12},
+    ("acoustic", "flow-dit"): {"dim": 32, "layers": 2, "heads": 2, "hidden": 32, "steps": 2},
+    ("acoustic", "flow-unet"): {"dim": 32, "layers": 1, "heads": 2, "hidden": 32, "steps": 2},
     ("filter", "metric"): {"metric": "speaker-similarity"},
     ("corpus", "lm-text"): {"rows": 20, "chat": 10, "valid": 5},
 }
@@ -70,6 +76,10 @@ OWN = {
     "speaking-lm": {
         "codec": {"name": "fsq", "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1},
         "acoustic": {"name": "flow-dit", "dim": 32, "layers": 2, "heads": 2, "hidden": 32, "steps": 1},
+        "vocoder": {"name": "griffin-lim", "iterations": 2},
+    },
+    "flow": {
+        "acoustic": {"name": "flow-dit", "dim": 32, "layers": 1, "heads": 2, "hidden": 32, "steps": 2, "variation": 0.0},
         "vocoder": {"name": "griffin-lim", "iterations": 2},
     },
     "neural-codec": {"codec": {"name": "fsq", "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1}},

@@ -16,16 +16,17 @@ from stentor_tts.tokenizer.hub import plain
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory):
-    """Where the checkpoints are; the contracts know it too."""
+    """Where the checkpoints are; the contract knows it too."""
     place = tmp_path_factory.mktemp("codecs")
-    for contract in (TestMimi, TestEncodec, TestDac):
-        contract.config = {**contract.config, "weights": tiny_codecs.write(contract.name, place)}
+    found = {kind: tiny_codecs.write(kind, place) for kind in tiny_codecs.CONFIGS}
+    TestMimi.config = {"codebooks": 4, "weights": found["mimi"]}
     return place
 
 
-class Loaded(CodecContract):
+class TestMimi(CodecContract):
     """With weights, so that codes mean something; read once."""
 
+    name = "mimi"
     read = None
 
     def seeded(self, seed, **changes):
@@ -42,20 +43,6 @@ class Loaded(CodecContract):
         """The published sizes, without memory for their weights."""
         with torch.device("meta"):
             super().test_builds_from_defaults()
-
-
-class TestMimi(Loaded):
-    name = "mimi"
-    config = {"codebooks": 4}
-
-
-class TestEncodec(Loaded):
-    name = "encodec"
-    config = {"codebooks": 3}
-
-
-class TestDac(Loaded):
-    name = "dac"
 
 
 def build(kind, folder, codebooks=0):
