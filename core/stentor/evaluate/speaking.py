@@ -86,7 +86,15 @@ def spoken(rows: Sequence[Row], utterances: Mapping[str, Utterance], folder: Pat
             said = Recording(str(folder / row["output_audio"]))
             one = utterances[row["id"]]
             found[row["id"]] = _spoken(one, said, row["output_seconds"], manifest, row.setdefault("notes", {}))
+            row.update(_shown(one, found[row["id"]].prompt))
     return found
+
+
+def _shown(one: Utterance, prompt: Recording | None) -> dict[str, Any]:
+    """What a report tells of what was asked: the prompt, and the fields that say how to speak."""
+    asked = {name: one.custom[name] for name in ("style", "instruction", "marked") if name in one.custom}
+    where = {"audio": prompt.path, "start": prompt.start, "duration": prompt.seconds} if prompt else {}
+    return {**({"prompt": where} if where else {}), **({"asked": asked} if asked else {})}
 
 
 def ground_truth(rows: Sequence[Row], utterances: Mapping[str, Utterance], manifest: str) -> dict[str, Spoken]:

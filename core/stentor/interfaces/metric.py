@@ -108,6 +108,10 @@ class AudioMetric(Metric):
     def counts(self, references: Sequence[str], outputs: Sequence[str]) -> list[Counts]:
         raise StentorError(f"{type(self).__name__} measures audio, not texts.", path="evaluate.metrics")
 
+    def describe(self) -> str:
+        """What is measured: the class's docstring up to its arguments, in one line."""
+        return " ".join((type(self).__doc__ or "").partition("Args:")[0].split()).removesuffix(".")
+
     @abstractmethod
     def measure(self, rows: Sequence[Spoken]) -> list[Counts]:
         """(errors, units) of every row, in order."""

@@ -17,6 +17,7 @@ from stentor.report.clips import Budget, clip
 from stentor.report.curves import curves
 from stentor.report.drafting import drafting
 from stentor.report.gather import RunData, gather
+from stentor.report.speech import codebooks, latencies, speech, spoken
 
 _EXAMPLES, _SPEAKERS, _MOST_ROWS = 6, 24, 12
 _PIXELS_PER_SECOND = 90
@@ -35,14 +36,18 @@ def write(folder: Path, path: Path | None = None) -> Path:
     budget = Budget()
     drawn, drafts = curves(run.metrics), drafting(run.results)
     sets = [_set(result, budget) for result in run.results if result["metrics"]]
+    said, books, waits = speech(run.results, folder, budget), codebooks(run.results), latencies(run.results)
     return page.write(
         path or folder / "report.html",
         "report.html.jinja",
         run=run,
         headline=_headline(run),
         verdicts=[verdict for result in run.results for verdict in _verdicts(result)],
-        sections=_sections(bool(drawn), bool(sets), bool(drafts)),
+        sections=_sections(sets, curves=drawn, speech=said, drafting=drafts, statistics=books or waits),
         drafting=drafts,
+        speech=said,
+        codebooks=books,
+        latencies=waits,
         curves=drawn,
         sets=sets,
         metric_bars=_metric_bars(run.results),
@@ -56,14 +61,20 @@ def write(folder: Path, path: Path | None = None) -> Path:
     )
 
 
-def _sections(curves: bool, sets: bool, drafts: bool) -> list[tuple[str, str]]:
-    scored = [("sets", "Error rates"), ("speakers", "Speakers"), ("errors", "Words"), ("utterances", "Utterances")]
-    return [
-        *([("curves", "Curves")] * curves),
-        *(scored * sets),
-        *([("drafting", "Drafted tokens")] * drafts),
-        ("about", "How it was made"),
-    ]
+def _sections(sets: list[dict[str, Any]], **others: object) -> list[tuple[str, str]]:
+    """Anchor and title of every section that has something to show."""
+    there = {
+        ("curves", "Curves"): others["curves"],
+        ("sets", "Scores"): sets,
+        ("speech", "Speech"): others["speech"],
+        ("speakers", "Speakers"): sets,
+        ("errors", "Words"): any(one["words"] for one in sets),
+        ("utterances", "Utterances"): any(one["examples"] for one in sets),
+        ("drafting", "Drafted tokens"): others["drafting"],
+        ("statistics", "Codes and latency"): others["statistics"],
+        ("about", "How it was made"): True,
+    }
+    return [section for section, shown in there.items() if shown]
 
 
 def _headline(run: RunData) -> str:
@@ -84,7 +95,8 @@ def _verdicts(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     chosen = targeted or dict(list(result["metrics"].items())[:1])
     return [
         {"set": result["set"], "metric": name.upper(), "target": metric.get("target"), "met": metric.get("met"),
-         "synthetic": synthetic(result), **{key: metric[key] for key in ("value", "low", "high", "unit")}}
+         "means": metric.get("target_means", ""), "synthetic": synthetic(result),
+         **{key: metric[key] for key in ("value", "low", "high", "unit")}}
         for name, metric in chosen.items()
     ]  # fmt: skip
 
@@ -107,13 +119,26 @@ def _metric_bars(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for name in dict.fromkeys(name for result in results for name in result["metrics"]):
         bars = [
-            {"label": result["set"], "synthetic": synthetic(result), "target": metric.get("target"), **metric}
+            bar
             for result in results
             if (metric := result["metrics"].get(name))
+            for bar in (
+                {"label": result["set"], "synthetic": synthetic(result), "target": metric.get("target"), **metric},
+                _truth_bar(result, name),
+            )
+            if bar
         ]
         top = page.top_of([bar[key] for bar in bars for key in ("value", "high", "target")])
         found.append({"name": name, "title": name.upper(), "bars": bars, "top": top, "unit": bars[0]["unit"]})
     return found
+
+
+def _truth_bar(result: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """The score of the set's own audio, where it was measured."""
+    own = result.get("ground_truth", {}).get(name)
+    if own is None or own["value"] is None:
+        return None
+    return {"label": f"{result['set']}, its own audio", "synthetic": "", "target": None, **own}
 
 
 def _set(result: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
@@ -142,7 +167,10 @@ def _set(result: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         "durations_top": page.top_of([one.high for one in durations]),
         "normaliser": f"{result.get('normaliser', 'none')}: {normaliser.describe()}",
         "errors": breakdown.errors(aligned, _MOST_ROWS),
-        "examples": [_example(row, metric, normaliser, budget) for row in shown(rows, metric, _EXAMPLES)],
+        "words": bool(aligned) or not rows,
+        "examples": []
+        if spoken(result)
+        else [_example(row, metric, normaliser, budget) for row in shown(rows, metric, _EXAMPLES)],
     }
 
 

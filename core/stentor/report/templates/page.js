@@ -1,4 +1,4 @@
-document.querySelectorAll(".utterance").forEach(function (card) {
+document.querySelectorAll(".sound").forEach(function (card) {
   var sound = card.querySelector("audio"), stage = card.querySelector(".stage");
   if (!sound || !stage) return;
   var seconds = parseFloat(stage.dataset.seconds), cursor = stage.querySelector(".cursor");

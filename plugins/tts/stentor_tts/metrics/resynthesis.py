@@ -72,8 +72,11 @@ class MelDistance(Resynthesis):
 
 
 class StftDistance(Resynthesis):
-    """Multi-resolution STFT distance to the row's own audio: spectral convergence and log magnitudes at windows of 240,
-    600 and 1200 samples (Yamamoto, Song and Kim 2020, arXiv:1910.11480)."""
+    """Multi-resolution STFT distance to the row's own audio.
+
+    Spectral convergence and log magnitudes at windows of 240, 600 and 1200 samples (Yamamoto, Song and Kim 2020,
+    arXiv:1910.11480).
+    """
 
     def compare(self, said: Tensor, wanted: Tensor) -> float:
         return stft_distance(said, wanted)
@@ -92,7 +95,10 @@ class PitchDistance(Resynthesis):
 
 
 class PESQ(Resynthesis):
-    """Wide-band PESQ (ITU-T P.862.2) against the row's own audio, up to 4.64; by the package pesq (extra ``pesq``)."""
+    """Wide-band PESQ (ITU-T P.862.2) against the row's own audio, up to 4.64.
+
+    By the package pesq (extra ``pesq``).
+    """
 
     lower_is_better, unit = False, "MOS"
 
@@ -111,8 +117,10 @@ class PESQ(Resynthesis):
 
 
 class STOI(Resynthesis):
-    """Short-time objective intelligibility against the row's own audio, up to 1 (Taal et al. 2011); by the package
-    pystoi (extra ``judges``)."""
+    """Short-time objective intelligibility against the row's own audio, up to 1 (Taal et al. 2011).
+
+    By the package pystoi (extra ``judges``).
+    """
 
     lower_is_better = False
 

@@ -139,8 +139,10 @@ def _level(words: Sequence[Said], wave: Wave) -> float:
 
 
 class RateSpan(SpanMetric):
-    """How much inline ``fast`` and ``slow`` change the rate of the words inside them: per cent (natural logarithm of
-    syllables a second), half the difference between the two."""
+    """What inline ``fast`` and ``slow`` do to the rate of the words inside them, in per cent.
+
+    Half the difference between the two in the natural logarithm of syllables a second.
+    """
 
     changes = "rate"
 
@@ -149,8 +151,7 @@ class RateSpan(SpanMetric):
 
 
 class EnergySpan(SpanMetric):
-    """How much inline ``loud`` and ``soft`` change the level of the words inside them: dB, half the difference between
-    the two."""
+    """What inline ``loud`` and ``soft`` do to the level of the words inside: half the difference of the two (dB)."""
 
     changes, unit = "energy", "dB"
 
@@ -159,8 +160,10 @@ class EnergySpan(SpanMetric):
 
 
 class RateLeak(RateSpan):
-    """Effect of inline ``fast`` and ``slow`` on the words outside them over that on those inside, in per cent: at most
-    50 where the effect inside is twice that outside."""
+    """Effect of inline ``fast`` and ``slow`` outside them over that inside, in per cent.
+
+    At most 50 where the effect inside is at least twice that outside.
+    """
 
     lower_is_better = True
 
@@ -169,8 +172,10 @@ class RateLeak(RateSpan):
 
 
 class EnergyLeak(EnergySpan):
-    """Effect of inline ``loud`` and ``soft`` on the words outside them over that on those inside, in per cent: at most
-    50 where the effect inside is twice that outside."""
+    """Effect of inline ``loud`` and ``soft`` outside them over that inside, in per cent.
+
+    At most 50 where the effect inside is at least twice that outside.
+    """
 
     lower_is_better, unit = True, "%"
 
