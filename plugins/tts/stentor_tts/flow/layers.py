@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stentor_tts.flow.memory import Memory
+from stentor_tts.flow.sight import Sight
 
 KeyValue = tuple[Tensor, Tensor]
 
@@ -49,35 +48,6 @@ class TimeEmbedding(nn.Module):
         angles = t[:, None] * torch.exp(math.log(1000.0) * steps)
         made: Tensor = self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))
         return made
-
-
-@dataclass
-class Sight:
-    """What the positions of one pass may attend to, and where they are.
-
-    Attributes:
-        turns: cosine and sine [T, head width / 4] of each position's rotations.
-        mask: added to the attention's logits, [B or 1, 1, T or 1, R + S]: the R tokens of the reference, the S
-            positions, past ones first; None where all see all.
-        keep: how many positions the next chunk may look back to.
-        memory: of the chunks before; None where the pass sees the whole utterance.
-    """
-
-    turns: tuple[Tensor, Tensor]
-    mask: Tensor | None
-    keep: int
-    memory: Memory | None
-
-
-def turns(first: int, count: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotations of the positions from `first` on (RoPE, Su et al. 2021, arXiv 2104.09864), for heads `width` wide.
-
-    Half of a head turns; the other half, which meets the reference, knows no order.
-    """
-    pairs = width // 4
-    rates = 10000.0 ** (-torch.arange(pairs, device=like.device, dtype=torch.float32) / pairs)
-    angles = torch.arange(first, first + count, device=like.device, dtype=torch.float32)[:, None] * rates
-    return angles.cos().to(like.dtype), angles.sin().to(like.dtype)
 
 
 class Attention(nn.Module):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stentor_tts.flow.layers import Attention, Block, KeyValue, Sight, modulated
+from stentor_tts.flow.layers import Attention, Block, KeyValue, modulated
+from stentor_tts.flow.sight import See, Sight
 
 
 class Network(nn.Module):
@@ -28,9 +29,7 @@ class Network(nn.Module):
         """Every attention layer, in the order in which `forward` takes what they hear of the reference."""
 
     @abstractmethod
-    def forward(
-        self, x: Tensor, codes: Tensor, condition: Tensor, heard: list[KeyValue], see: Callable[[int], Sight]
-    ) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor, condition: Tensor, heard: list[KeyValue], see: See) -> Tensor:
         """Clean positions [B, T, C].
 
         Args:
@@ -57,9 +56,7 @@ class DiT(Network):
     def attentions(self) -> list[Attention]:
         return [block.attention for block in self.blocks]  # type: ignore[misc]
 
-    def forward(
-        self, x: Tensor, codes: Tensor, condition: Tensor, heard: list[KeyValue], see: Callable[[int], Sight]
-    ) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor, condition: Tensor, heard: list[KeyValue], see: See) -> Tensor:
         modulation = self.modulation(functional.silu(condition)).unflatten(-1, (8, -1))
         x, sight = self.enter(x) + codes, see(1)
         for block, reference in zip(self.blocks, heard, strict=True):
@@ -95,9 +92,7 @@ class UNet(Network):
     def attentions(self) -> list[Attention]:
         return [part.attention for part in (*self.first, *self.inner, *self.last) if isinstance(part, Block)]
 
-    def forward(
-        self, x: Tensor, codes: Tensor, condition: Tensor, heard: list[KeyValue], see: Callable[[int], Sight]
-    ) -> Tensor:
+    def forward(self, x: Tensor, codes: Tensor, condition: Tensor, heard: list[KeyValue], see: See) -> Tensor:
         modulation = self.modulation(functional.silu(condition)).unflatten(-1, (6, -1))
         left, fine, coarse = iter(heard), see(1), see(2)
         x = _run(self.first, self.enter(torch.cat([x, codes], dim=-1)), modulation, left, fine)

@@ -117,10 +117,6 @@ class FlowTask(Task):
         length = torch.tensor([len(wave)], device=wave.device)
         return Reference(log_mel(wave), self.codec.encode(wave[None], length)[0])
 
-    def predict(self, batch: Mapping[str, Any]) -> list[str]:
-        """Nothing: it says again what it hears and knows no words."""
-        return ["" for _ in batch["ids"]]
-
     def _frames(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             made: tuple[Tensor, Tensor] = self.coded[0](batch["audio"], batch["audio_lengths"])

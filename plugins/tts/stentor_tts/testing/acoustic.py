@@ -67,9 +67,7 @@ class AcousticContract(ModuleContract):
         return loss.reshape(1)
 
     def generate(self, module: Any, *, seed: int = 0) -> list[Tensor]:
-        rows: list[Tensor] = module.generate(
-            [self.codes(n) for n in self.groups], self.references(module), seed=seed
-        )
+        rows: list[Tensor] = module.generate([self.codes(n) for n in self.groups], self.references(module), seed=seed)
         return rows
 
     def test_frames_under_codes(self) -> None:
@@ -139,9 +137,7 @@ class AcousticContract(ModuleContract):
         for piece in (1, 2, 9):
             made, state = [], module.initial_state(reference, seed=3)
             for first in range(0, 9, piece):
-                part = tuple(
-                    row[first * n : (first + piece) * n] for row, n in zip(codes, SPEC.pattern, strict=True)
-                )
+                part = tuple(row[first * n : (first + piece) * n] for row, n in zip(codes, SPEC.pattern, strict=True))
                 frames, state = module.step(part, state)
                 made.append(frames)
                 due = (min(first + piece, 9) - module.delay) * module.group_frames
