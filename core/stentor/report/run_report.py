@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,9 @@ def _metric_bars(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if bar
         ]
         top = page.top_of([bar[key] for bar in bars for key in ("value", "high", "target")])
-        found.append({"name": name, "title": name.upper(), "bars": bars, "top": top, "unit": bars[0]["unit"]})
+        low = min(bar[key] or 0.0 for bar in bars for key in ("value", "low"))
+        found.append({"name": name, "title": name.upper(), "bars": bars, "low": low, "top": top,
+                      "unit": bars[0]["unit"]})  # fmt: skip
     return found
 
 
@@ -168,10 +170,16 @@ def _set(result: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         "normaliser": f"{result.get('normaliser', 'none')}: {normaliser.describe()}",
         "errors": breakdown.errors(aligned, _MOST_ROWS),
         "words": bool(aligned) or not rows,
+        "heard_by": _first_judge(rows),
         "examples": []
         if spoken(result)
         else [_example(row, metric, normaliser, budget) for row in shown(rows, metric, _EXAMPLES)],
     }
+
+
+def _first_judge(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Whose transcripts are the outputs of a run that speaks; empty for one that writes."""
+    return next((judge for row in rows for judge in row.get("notes", {}).get("heard", {})), "")
 
 
 def _troubles(result: Mapping[str, Any]) -> str:
