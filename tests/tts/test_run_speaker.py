@@ -8,7 +8,7 @@ from tiny_speaker import speaker, task
 from stentor.errors import StentorError
 from stentor_tts.inventory import Inventory
 from stentor_tts.speaking.codes import streams
-from stentor_tts.speaking.marking import marked
+from stentor_tts.speaking.marking import marked, voice_of
 from stentor_tts.speaking.reference import VoiceSample
 from stentor_tts.speaking.speaker import Wish
 from stentor_tts.speaking.synthesiser import Synthesiser
@@ -135,7 +135,7 @@ def test_marks_for_the_run():
     assert marked(sentence("one"), Manner(), own) == "one"
     assert marked(sentence("a [b]"), Manner(rate=0.85, volume=-12.0), own) == r"[style: rate=-1, energy=-2] a \[b\]"
     asked = Manner(traits=("style:whisper", "voice:ada"))
-    assert marked(sentence("one"), asked, own) == "[style: style: whisper, voice: ada] one"
+    assert marked(sentence("one"), asked, own) == "[style: style: whisper] one" and voice_of(asked) == "ada"
     two = sentence("one", Stretch("two", QUICK))
     assert marked(two, Manner(volume=6.0), own) == "[style: energy=+1] one [fast]two[/fast]"
     assert marked(Sentence((Stretch("all", QUICK),)), Manner(), own) == "[style: rate=+2] all"
@@ -149,3 +149,13 @@ def test_marks_are_what_the_task_reads(tiny):
     request = tiny._request(sentence("one", Stretch("two", QUICK)), Wish(manner=Manner(0.7, traits=("style:whisper",))))
     assert dict(request.style.levels) == {"rate": -2} and request.style.styles == ("whisper",)
     assert list(request.marked.stretches()) == [("one", ""), ("two", "fast")]
+
+
+def test_the_voice_is_one_by_name_or_the_first(tiny):
+    who = speaker(voices=("Ada+f2", "bruno"), shown=0.5)
+    assert who._request(sentence("one"), Wish()).style.voice == "Ada+f2"
+    assert who._request(sentence("one"), Wish(manner=Manner(traits=("voice:bruno",)))).style.voice == "bruno"
+    assert who._request(sentence("one"), Wish(voice(1))).style.voice == ""
+    assert tiny._request(sentence("one"), Wish(voice(1))).style.voice == "ada"
+    asked = Synthesiser(who).stream("one", voice="bruno")
+    assert asked._wish.manner.traits == ("voice:bruno",) and asked._wish.voice is None

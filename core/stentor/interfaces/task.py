@@ -15,11 +15,19 @@ from stentor.interfaces.component import Component
 
 @dataclass
 class Loss:
-    """What a training step returns: the mean loss to descend, how many units it averages, named parts to log."""
+    """What a training step returns.
+
+    Attributes:
+        value: the mean loss to descend.
+        units: how many units it averages.
+        parts: named parts to log, means too.
+        counts: how many units a part averages, where these are not all of them.
+    """
 
     value: Tensor
     units: int
     parts: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Task(Component, nn.Module):
@@ -29,6 +37,7 @@ class Task(Component, nn.Module):
 
     A task gives texts (`predict`), or audio (`synthesise`, capability ``"speaks"``), or both. What only speaks has no
     texts to score while it trains: validation gives its loss alone, and `stentor evaluate` scores what it says.
+    Capability ``"reads"``: what it says is a text that it is given; a run of such a task is a voice.
 
     Attributes:
         roles: role name -> kind, e.g. ``{"encoder": "encoder", "text": "tokenizer"}``. A recipe has one section per

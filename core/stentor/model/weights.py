@@ -80,13 +80,18 @@ def resolve(name: str, *, download: bool = True) -> Source:
 
 
 @contextmanager
-def beside(folder: Path) -> Iterator[None]:
+def beside(folder: Path | None) -> Iterator[None]:
     """Find what an export embeds: in `folder`, each under its `embedded_name`; nothing where there is no folder."""
-    token = _BESIDE.set(folder if folder.is_dir() else None)
+    token = _BESIDE.set(folder if folder is not None and folder.is_dir() else None)
     try:
         yield
     finally:
         _BESIDE.reset(token)
+
+
+def embedding() -> Path | None:
+    """What the export that is being loaded embeds, for those who read weights later; None outside of one."""
+    return _BESIDE.get()
 
 
 def embedded_folder(name: str) -> Path | None:

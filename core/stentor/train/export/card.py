@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,26 @@ from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.evaluate.table import ranged
+from stentor.interfaces.task import Task
 from stentor.model.weights import embedded_name
 from stentor.report.gather import RunData, gather
 from stentor.report.run_report import synthetic
 from stentor.train import run
+from stentor.train.assembly import class_of
 
 if TYPE_CHECKING:
     from stentor.train.checkpoint import Checkpoint
 
 
-def write(folder: Path, source: Path, found: Checkpoint, name: str, licence: str) -> None:
+def write(
+    folder: Path,
+    source: Path,
+    found: Checkpoint,
+    name: str,
+    licence: str,
+    *,
+    others: Sequence[Mapping[str, str]] = (),
+) -> None:
     """Write ``README.md`` into an export.
 
     Args:
@@ -30,6 +41,7 @@ def write(folder: Path, source: Path, found: Checkpoint, name: str, licence: str
         found: the checkpoint that is exported.
         name: of the model.
         licence: of its weights.
+        others: what it takes from other runs: role, name, source, sha256.
     """
     told = gather(source)
     training = [_manifest(split, entry) for split, entry in told.data.items()]
@@ -45,7 +57,8 @@ def write(folder: Path, source: Path, found: Checkpoint, name: str, licence: str
         training=training,
         results=(results := _results(told)),
         metrics=list(dict.fromkeys(name for result in results for name in result["metrics"])),
-        pretrained=_pretrained(told, folder / run.EMBEDDED),
+        pretrained=_pretrained(told, folder / run.EMBEDDED, others),
+        what=_what(told.config["task"]),
         versions={"stentor": told.environment.get("stentor", "?"), **told.environment.get("versions", {})},
         plugins=told.environment.get("plugins", []),
         git=told.environment.get("git"),
@@ -88,9 +101,20 @@ def _results(told: RunData) -> list[dict[str, Any]]:
     ]
 
 
-def _pretrained(told: RunData, embedded: Path) -> list[dict[str, str]]:
+def _what(section: Mapping[str, Any]) -> str:
+    """Whether it is a ``voice``, ``listens`` and writes, or makes audio of audio as a ``part`` of a voice."""
+    task: type[Task] = class_of("task", section, path="task")
+    if "reads" in task.capabilities:
+        return "voice"
+    return "listens" if task.predict is not Task.predict else "part"
+
+
+def _pretrained(told: RunData, embedded: Path, others: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     found = []
-    for role, part in told.provenance.get("components", {}).items():
+    components = told.provenance.get("components", {})
+    there = {part.get("name") for part in components.values()}
+    apart = {other["role"]: other for other in others if other["name"] not in there}
+    for role, part in {**components, **apart}.items():
         inside = "name" in part and (embedded / embedded_name(str(part["name"]))).is_dir()
         plain = {key: str(value) for key, value in part.items()}
         found.append({"role": role, "source": "", "sha256": "", **plain, "embedded": "yes" if inside else "no"})

@@ -14,6 +14,7 @@ from stentor.errors import StentorError
 from stentor.model import weights as pretrained
 from stentor.model.hub_folder import SAFE, asks_for_code
 from stentor.train import run, weights
+from stentor.train.export import runs
 
 if TYPE_CHECKING:
     from stentor.interfaces.task import Task
@@ -41,8 +42,10 @@ def write(part: Path, source: Path, task: Task) -> None:
 
 def _sources(source: Path) -> dict[str, Checkpoint]:
     components = json.loads((source / "provenance.json").read_text(encoding="utf-8"))["components"]
+    others = {name for _, _, name in runs.named(run.chosen(source)[0])}
     with pretrained.beside(source / run.EMBEDDED):
-        return {name: pretrained.resolve(name, download=False).checkpoint for name in sorted(_names(components))}
+        wanted = sorted(_names(components) - others)
+        return {name: pretrained.resolve(name, download=False).checkpoint for name in wanted}
 
 
 def _names(components: dict[str, Any]) -> set[str]:

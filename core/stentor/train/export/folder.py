@@ -13,7 +13,7 @@ from stentor.data.atomic import writing
 from stentor.errors import StentorError
 from stentor.train import checkpoint, run, weights
 from stentor.train.export import backbone as backbones
-from stentor.train.export import card, embed
+from stentor.train.export import card, embed, runs
 
 if TYPE_CHECKING:
     from stentor.interfaces.task import Task
@@ -25,10 +25,10 @@ BACKBONE = "backbone"
 
 def export(source: str | Path, output: str | Path, *, embedded: bool = False, backbone: bool = False,
            licence: str = "other") -> Path:  # fmt: skip
-    """Write the recogniser that a run has come to into a folder that is used exactly as the run.
+    """Write what a run has come to into a folder that is used exactly as the run.
 
     It holds the checkpoint that `stentor.train.load` takes. The folder is written whole or not at all, and what is
-    loaded from it has been compared with the run, tensor by tensor.
+    loaded from it has been compared with the run, tensor by tensor. What it takes from other runs goes inside.
 
     Args:
         source: the run.
@@ -50,15 +50,18 @@ def export(source: str | Path, output: str | Path, *, embedded: bool = False, ba
     with writing(output):
         try:
             part.mkdir(parents=True)
-            _write(part, source, found, task, embedded=embedded, backbone=backbone)
-            card.write(part, source, found, output.absolute().name, licence)
+            others = _write(part, source, found, task, embedded=embedded, backbone=backbone)
+            card.write(part, source, found, output.absolute().name, licence, others=others)
             _take_place(part, output.absolute())
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return output
 
 
-def _write(part: Path, source: Path, found: Checkpoint, task: Task, *, embedded: bool, backbone: bool) -> None:
+def _write(
+    part: Path, source: Path, found: Checkpoint, task: Task, *, embedded: bool, backbone: bool
+) -> list[dict[str, str]]:
+    """All but the card; gives what was taken from other runs."""
     for name in _KEPT:
         if (source / name).is_file():
             shutil.copyfile(source / name, part / name)
@@ -70,9 +73,11 @@ def _write(part: Path, source: Path, found: Checkpoint, task: Task, *, embedded:
         embed.write(part, source, task)
     elif (source / run.EMBEDDED).is_dir():
         shutil.copytree(source / run.EMBEDDED, part / run.EMBEDDED)
+    others = runs.write(part, source)
     _compare(task, part)
     if backbone:
         backbones.write(task, part / BACKBONE, tokenizer=part / "tokenizer.json")
+    return others
 
 
 def _write_checkpoint(folder: Path, found: Checkpoint) -> None:

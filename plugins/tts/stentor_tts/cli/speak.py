@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="of standard output (default wav); pcm is 16 bit, mono")
     parser.add_argument("--stream", action="store_true", help="to standard output as it is made")
     parser.add_argument("--force", action="store_true", help="write over a file that is there already")
-    parser.add_argument("--voice", type=Path, metavar="FILE", help="a recording of whom to sound like, 3 to 10 s")
+    voice = "whom to sound like: a recording of 3 to 10 s, or the name of a voice that the run knows"
+    parser.add_argument("--voice", metavar="FILE|NAME", help=voice)
     parser.add_argument("--style", default="", help="words such as 'very slow, loud, whisper'")
     parser.add_argument("--speed", type=float, default=1.0, help="times as fast (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default 0)")
@@ -149,7 +150,7 @@ def _batch(arguments: argparse.Namespace) -> int:
 
     table, folder = list(rows.rows(arguments.batch)), Path(arguments.output)
     synthesiser, provenance = _synthesiser(arguments)
-    usual = batch.Usual(str(arguments.voice or ""), arguments.style, arguments.seed,
+    usual = batch.Usual(arguments.voice or "", arguments.style, arguments.seed,
                         _options(arguments, synthesiser, "flac"), provenance)  # fmt: skip
     with tqdm(total=len(table), desc="texts", disable=not sys.stderr.isatty() and len(table) < 100) as bar:
         spoken, bad = batch.speak_all(iter(table), synthesiser, usual, folder, advance=bar.update)

@@ -104,10 +104,9 @@ class SpeechCapability(Capability):
     def _speech(self, asked: Asked, speaker: SharedSpeaker) -> Speech:
         """What is said, once all of the text has been found sayable."""
         voice = self._voices.find(asked.voice)
-        style = ", ".join(part for part in (voice.style, asked.style) if part)
         try:
             synthesiser = Synthesiser(speaker, longest=self._settings.max_characters)
-            return synthesiser.stream(asked.text, voice=voice.sample, style=style, **asked.options).read()
+            return synthesiser.stream(asked.text, voice=voice, style=asked.style, **asked.options).read()
         except StentorError as error:
             field = _FIELDS.get(error.path, error.path)
             raise Refusal.of(error, param=field if field in form.FIELDS else "") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ from stentor_tts.speaking.speaker import Speaker
 OWN = "default"
 """The speaker's own voice."""
 log = logging.getLogger("stentor.serve")
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What a voice's name stands for: a recording, or a style that says the name."""
-
-    sample: VoiceSample | None = None
-    style: str = ""
 
 
 class Voices:
@@ -59,19 +50,19 @@ class Voices:
         seconds = {name: round(len(one.audio) / RATE, 2) for name, one in self._samples().items()}
         return [{"id": name, "name": name, "reference_seconds": seconds.get(name)} for name in self.names()]
 
-    def find(self, name: str) -> Chosen:
-        """The voice called `name`.
+    def find(self, name: str) -> VoiceSample | str | None:
+        """The voice called `name`: a recording, a name that the speaker knows, or None for its own.
 
         Raises:
             Refusal: when there is none.
         """
         samples = self._samples()
         if name in samples:
-            return Chosen(samples[name])
+            return samples[name]
         if name in self._speaker.inventory.voices:
-            return Chosen(style=f"voice: {name}")
+            return name
         if name in (OWN, self._speaker.name):
-            return Chosen()
+            return None
         raise Refusal(f"there is no voice '{name}' here.", path="voice", value=name, options=self.names(),
                       code="voice_not_found")  # fmt: skip
 

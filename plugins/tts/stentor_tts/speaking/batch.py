@@ -30,7 +30,7 @@ class Usual:
     """What holds for rows that say nothing else, and for all of them.
 
     Attributes:
-        voice: path of a reference, or empty.
+        voice: path of a reference, the name of a voice, or empty.
         style: words.
         seed: of what is drawn.
         options: further arguments of `Synthesiser.stream`: speed, temperature, sample_rate.
@@ -106,7 +106,7 @@ def _made(
     row: Row, synthesiser: Synthesiser, usual: Usual, folder: Path, known: dict[str, Utterance]
 ) -> tuple[str, Utterance] | Rejected:
     try:
-        voice = voice_sample(row.voice or usual.voice) if row.voice or usual.voice else None
+        voice = _voice(row.voice or usual.voice, synthesiser)
         style, seed = row.style or usual.style, usual.seed if row.seed is None else row.seed
         key = _key(row, style, seed, voice, usual)
         there = known.get(key)
@@ -121,12 +121,20 @@ def _made(
     custom = {"synthetic": True, "engine": synthesiser.speaker.name, "style": style, "seed": seed}
     custom |= {"left_out": speech.told} if speech.told else {}
     seconds = len(samples) / speech.sample_rate
-    who = voice.name if voice else synthesiser.speaker.name
+    who = voice.name if isinstance(voice, VoiceSample) else voice or synthesiser.speaker.name
     return key, Utterance(row.id, str(place), seconds, speech.sample_rate, text=row.text, speaker=who,
                           frames=len(samples), custom=custom)  # fmt: skip
 
 
-def _key(row: Row, style: Any, seed: int, voice: VoiceSample | None, usual: Usual) -> str:
+def _voice(named: str, synthesiser: Synthesiser) -> VoiceSample | str | None:
+    """The recording, or the name where the speaker knows it."""
+    if not named or named in synthesiser.speaker.inventory.voices:
+        return named or None
+    return voice_sample(named)
+
+
+def _key(row: Row, style: Any, seed: int, voice: VoiceSample | str | None, usual: Usual) -> str:
     """What decides the samples of a row."""
-    told = [row.id, row.text, style, seed, voice.digest if voice else "", usual.options, usual.who]
+    whom = voice.digest if isinstance(voice, VoiceSample) else voice
+    told = [row.id, row.text, style, seed, whom, usual.options, usual.who]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

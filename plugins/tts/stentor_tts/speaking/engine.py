@@ -33,7 +33,8 @@ class EngineSpeaker(Speaker):
         self._lock = threading.Lock()
 
     def can_say(self, character: str) -> bool:
-        english = engine_of(self.name) != "espeak" or ":" not in self.name or ":en" in self.name
+        variant = self.name.partition("~")[0].partition(":")[2].removeprefix("variant=")
+        english = engine_of(self.name) != "espeak" or "=" in variant or (variant or "en").startswith("en")
         return latin(character) if english else plain(character)
 
     def say(self, sentence: Sentence, wish: Wish) -> Iterator[Samples]:

@@ -18,7 +18,8 @@ _SPANS = {("rate", 1): "fast", ("rate", -1): "slow", ("energy", 1): "loud", ("en
 def marked(sentence: Sentence, whole: Manner, inventory: Inventory) -> str:
     """The sentence for a task of `inventory`.
 
-    Numbers become the nearest of five levels. One manner of all words is the style of the whole; several are tags.
+    Numbers become the nearest of five levels. One manner of all words is the style of the whole; several are tags. The
+    voice is not part of it (`voice_of`).
 
     Raises:
         StentorError: for what the inventory does not have.
@@ -35,9 +36,14 @@ def marked(sentence: Sentence, whole: Manner, inventory: Inventory) -> str:
 
 def _style(manner: Manner, inventory: Inventory) -> str:
     _check(manner, inventory)
-    named = [trait.replace(":", ": ", 1) for trait in manner.traits if not trait.startswith("span:")]
+    named = [trait.replace(":", ": ", 1) for trait in manner.traits if trait.startswith(("style:", "emotion:"))]
     found = [f"{scale}={level:+d}" for scale, level in levels(manner).items() if level and scale in inventory.scales]
     return ", ".join([*named, *found])
+
+
+def voice_of(manner: Manner) -> str:
+    """The name of the voice that is asked for; empty where none is."""
+    return next((trait.removeprefix("voice:") for trait in manner.traits if trait.startswith("voice:")), "")
 
 
 def _tagged(text: str, manner: Manner, inventory: Inventory) -> str:

@@ -24,7 +24,7 @@ class Row:
         where: ``file:line``.
         id: what its audio is called.
         text: what to say.
-        voice: path of a reference; empty: that of the command.
+        voice: path of a reference or name of a voice; empty: that of the command.
         style: words or levels; empty: those of the command.
         seed: None: that of the command.
     """
@@ -40,7 +40,7 @@ class Row:
 def rows(path: Path) -> Iterator[Row | Rejected]:
     """Rows of a manifest, or of a CSV, TSV or JSONL table with a column of texts and perhaps id, voice, style and seed.
 
-    Relative paths of voices count from the table's folder. An id that comes again is rejected.
+    A voice is a recording or a name; relative paths count from the table's folder. An id that comes again is rejected.
 
     Raises:
         StentorError: when it cannot be opened or has no column of texts.
@@ -99,4 +99,6 @@ def _row(where: str, otherwise: str, given: Mapping[str, Any], column: str, path
 
 
 def _from(path: Path, voice: str) -> str:
-    return str(path.parent / voice) if voice else ""
+    """A path from the table's folder, where there is such a file; else the name of a voice."""
+    there = path.parent / voice
+    return str(there) if voice and there.is_file() else voice

@@ -16,7 +16,7 @@ from stentor_tts.interfaces import Reference
 from stentor_tts.lm.request import Prompt, Request, read
 from stentor_tts.mel import log_mel
 from stentor_tts.speaking.codes import streams
-from stentor_tts.speaking.marking import marked
+from stentor_tts.speaking.marking import marked, voice_of
 from stentor_tts.speaking.reference import RATE, VoiceSample
 from stentor_tts.speaking.speaker import Speaker, Told, Wish
 from stentor_tts.speaking.tail import CodecTail, MelTail, Tail
@@ -39,12 +39,13 @@ def speaks(folder: Path) -> bool:
     if not (folder / "config.yaml").is_file():
         return False
     section = Recipe.from_file(folder / "config.yaml").config["task"]
-    task = class_of("task", section, path="task")
-    return "speaks" in task.capabilities and callable(getattr(task, "say", None))
+    return "reads" in class_of("task", section, path="task").capabilities
 
 
 class RunSpeaker(Speaker):
     """Speaks with the task of a run directory, which is of the kind `stentor_tts.lm.task.SpeakingLM`.
+
+    Where nobody asks for a voice it is the first that the run knows by name.
 
     Args:
         folder: the run, or an export.
@@ -118,10 +119,13 @@ class RunSpeaker(Speaker):
         return own if wish.temperature is None else replace(own, temperature=wish.temperature)
 
     def _request(self, sentence: Sentence, wish: Wish) -> Request:
-        asked = read(marked(sentence, wish.manner, self.inventory), self.inventory)
         prompt = self._prompt(wish.voice)
-        heard = prompt is not None and (prompt.text or self.task.lessons.shown)
-        return replace(asked, prompt=prompt if heard else None, seed=wish.seed)
+        if prompt is not None and not (prompt.text or self.task.lessons.shown):
+            prompt = None  # the language model was never taught by example; the acoustic model hears it all the same
+        own = self.inventory.voices[:1] if prompt is None else ()
+        named = voice_of(wish.manner) or "".join(own)
+        asked = read(marked(sentence, wish.manner, self.inventory), self.inventory, voice=named)
+        return replace(asked, prompt=prompt, seed=wish.seed)
 
     def _tail(self, wish: Wish) -> Tail:
         """What turns codes into samples.

@@ -16,7 +16,7 @@ from stentor_tts.speaking.speaker import Speaker, Wish
 from stentor_tts.text import style as styles
 from stentor_tts.text.characters import LONGEST
 from stentor_tts.text.frontend import FrontEnd, Reading
-from stentor_tts.text.script import Sentence
+from stentor_tts.text.script import Manner, Sentence
 
 SPEEDS = (0.25, 4.0)
 """Slowest and fastest that may be asked."""
@@ -95,7 +95,7 @@ class Synthesiser:
 
         Args:
             text: any length, with tags in brackets (`stentor_tts.markup`), or SSML.
-            voice: whom to sound like: an audio file.
+            voice: whom to sound like: a voice that the speaker knows by name, or an audio file.
             style: words such as ``slow, whisper``, or a mapping such as ``{"rate": -1}``.
             speed: times as fast.
             seed: of what is drawn.
@@ -114,6 +114,8 @@ class Synthesiser:
             if value is not None and not least <= value <= most:
                 raise StentorError(f"must be from {least:g} to {most:g}.", path=name, value=value)
         asked = styles.manner(style, self.speaker.inventory)
+        if voice in self.speaker.inventory.voices:
+            asked, voice = Manner(traits=(f"voice:{voice}",)).within(asked), None
         sample = voice_sample(voice) if isinstance(voice, str | Path) else voice
         wish = Wish(sample, replace(asked, rate=asked.rate * speed), seed, temperature)
         self.speaker.refuse(wish)
