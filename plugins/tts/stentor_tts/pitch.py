@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stentor_tts.mel import HOP, SAMPLE_RATE
+from stentor_tts.mel import HOP, SAMPLE_RATE, edges_of_bins
 
 LOWEST, HIGHEST = 55.0, 550.0  # Hz
 STEPS = 120
 """Pitches on the grid, in equal ratios (2 % each)."""
 _WINDOW, _FFT = 1024, 2048
+_CLEAR = 1300.0  # Hz: below this, bins are fine enough to tell harmonics apart
+_ENVELOPE = 9
+"""Bins over which the envelope is averaged that harmonics stand out of."""
 _SHORT = SAMPLE_RATE // int(HIGHEST)
 _LONG = SAMPLE_RATE // int(LOWEST) + 1
 
@@ -50,6 +54,31 @@ def track(audio: Tensor) -> tuple[Tensor, Tensor]:
 def _autocorrelation(windows: Tensor) -> Tensor:
     found = torch.fft.irfft(torch.fft.rfft(windows, _FFT).abs().square())
     return found[..., : _LONG + 2] / found[..., :1].clamp(min=1e-9) if windows.ndim == 1 else found[..., : _LONG + 2]
+
+
+def evidence(frames: Tensor) -> Tensor:
+    """How well the harmonics of each pitch of the grid [..., STEPS] fit log-mel frames [..., BINS].
+
+    The mean of a cosine with peaks at the harmonics over the lower bins, less their envelope. It needs no training, so
+    it holds for voices that no network has heard; where harmonics are blurred, it takes a network to make sense of it.
+    """
+    comb = _comb(frames.device, frames.dtype)
+    return functional.linear(frames[..., : comb.shape[1]], comb)
+
+
+@cache
+def _comb(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Matrix [STEPS, bins] of `evidence`."""
+    centres = edges_of_bins()[1:-1]
+    clear = int((centres < _CLEAR).sum())
+    place = torch.arange(clear)
+    near = (place[:, None] + torch.arange(-(_ENVELOPE // 2), _ENVELOPE // 2 + 1)).clamp(min=0)
+    flat = torch.zeros(clear, clear + _ENVELOPE // 2, dtype=torch.float64)
+    flat.scatter_add_(1, near, torch.full(near.shape, -1 / _ENVELOPE, dtype=torch.float64))
+    flat[place, place] += 1
+    hertz = LOWEST * torch.exp(torch.linspace(0, 1, STEPS, dtype=torch.float64) * math.log(HIGHEST / LOWEST))
+    waves = torch.cos(2 * torch.pi * centres[:clear] / hertz[:, None])
+    return ((waves - waves.mean(1, keepdim=True)) @ flat / clear).to(device, dtype)
 
 
 def targets(pitch: Tensor) -> Tensor:

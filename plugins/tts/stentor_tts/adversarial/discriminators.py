@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_SLOPE = 0.1
 Judged = tuple[Tensor, list[Tensor]]
 """Scores of many places, and the hidden features before them."""
 
@@ -19,6 +20,11 @@ class NormedConvolution(nn.Conv2d):
 
     def __init__(self, *shape: Any) -> None:
         super().__init__(*shape)
+        nn.init.kaiming_normal_(
+            self.weight, _SLOPE
+        )  # keeps the size of signals, so that gradients reach the first layer
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
         self.length = nn.Parameter(self.weight.detach().flatten(1).norm(dim=1))
 
     def forward(self, input: Tensor) -> Tensor:
@@ -97,6 +103,6 @@ class Discriminators(nn.Module):
 def _through(seen: Tensor, layers: nn.ModuleList, final: nn.Module) -> Judged:
     features = []
     for layer in layers:
-        seen = functional.leaky_relu(layer(seen), 0.1)
+        seen = functional.leaky_relu(layer(seen), _SLOPE)
         features.append(seen)
     return final(seen).flatten(1), features

@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from stentor_tts.adversarial.discriminators import Discriminators, Judged
 
+_QUIET = 0.003
+
 
 def play(judges: Discriminators, made: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Losses of one round over waveforms [B, N]: of the discriminators, of the generator, and feature matching.
@@ -17,6 +19,8 @@ def play(judges: Discriminators, made: Tensor, wanted: Tensor) -> tuple[Tensor, 
     1705.02894), and with their weights held fixed for the generator's. So the sum of the three can go through one
     backward pass and one optimiser, and is what two alternating steps on the same batch would give.
     """
+    level = wanted.std(-1, keepdim=True).clamp(min=_QUIET)  # one for both: how loud a crop is tells nothing
+    made, wanted = made / level, wanted / level
     both = judges(torch.cat([wanted, made.detach()]))
     frozen = {name: value.detach() for name, value in judges.state_dict(keep_vars=True).items()}
     fooled: list[Judged] = functional_call(judges, frozen, (made,))

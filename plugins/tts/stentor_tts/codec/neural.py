@@ -66,7 +66,7 @@ class NeuralCodec(TrainableCodec):
         made, frames, state = self.decoder.frames(kept, state)
         samples, _ = self.decoder.head.step(made, frames, state.head, last=True)
         level = (frames - log_mel(audio)).abs().mean()
-        cost, parts = self.decoder.head.cost(made, audio)
+        cost, parts = self.decoder.head.cost(made, frames, audio)
         parts |= {"level_distance": float(level.detach()), "commitment": float(commitment.detach())}
         return samples, 5 * level + commitment + cost, parts
 

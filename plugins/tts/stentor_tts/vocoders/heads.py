@@ -35,8 +35,9 @@ class Head(nn.Module):
         """
         raise NotImplementedError
 
-    def cost(self, made: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """A loss of what else the features [B, T, dim] must tell of `audio` [B, T * HOP], and parts of it to log."""
+    def cost(self, made: Tensor, mel: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """A loss of what else features [B, T, dim] and log-mel frames [B, T, BINS] must tell of `audio` [B, T * HOP],
+        and parts of it to log."""
         return made.new_zeros(()), {}
 
 
@@ -78,17 +79,20 @@ class SourceFilterState:
 class SourceFilterHead(Head):
     """A neural source-filter model (Wang et al., arXiv 1904.12088) with filters in the Fourier domain.
 
-    Pitch and voicing make a train of pulses; two filters for every frame, one over the pulses (magnitudes and phases)
-    and one over white noise (magnitudes), relative to the magnitudes that the mel bands suggest, make speech of it. A
-    frame's samples need the pitch of three more frames.
+    Pitch and voicing, told from the features and from how well harmonics fit, make a train of pulses. Two filters for
+    every frame, one over the pulses (magnitudes and phases) and one over white noise (magnitudes), relative to the
+    magnitudes that the mel bands suggest, make speech of it. A frame's samples need the pitch of three more frames.
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.filters, self.tune = nn.Linear(dim, 3 * POINTS), nn.Linear(dim, pitch.STEPS + 1)
+        self.harmonics = nn.Linear(pitch.STEPS, pitch.STEPS + 1, bias=False)
         for linear in (self.filters, self.tune):
             nn.init.normal_(linear.weight, std=0.01)
             nn.init.zeros_(linear.bias)
+        with torch.no_grad():
+            self.harmonics.weight.copy_(4 * torch.eye(pitch.STEPS + 1, pitch.STEPS))
 
     def initial_state(self, batch: int, *, start: int = 0) -> SourceFilterState:
         like = self.filters.weight
@@ -99,7 +103,7 @@ class SourceFilterHead(Head):
     def step(
         self, made: Tensor, mel: Tensor, state: SourceFilterState, *, last: bool, mask: Tensor | None = None
     ) -> tuple[Tensor, SourceFilterState]:
-        source, pulses = self._pulses(made, state, mask)
+        source, pulses = self._pulses(made, mel, state, mask)
         if last:
             pulses = functional.pad(pulses, (0, FFT - HOP - _BEFORE))
         ready = max(0, (pulses.shape[1] - FFT) // HOP + 1)
@@ -111,20 +115,27 @@ class SourceFilterHead(Head):
             mel[:, ready:], made[:, ready:], source, pulses[:, ready * HOP :], frames, overlapping
         )
 
-    def cost(self, made: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def cost(self, made: Tensor, mel: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropy of pitch and voicing against those of the tracker."""
-        told = self.tune(made)
+        told = self._told(made, mel)
         hertz, voicing = pitch.track(audio)
         each = -(pitch.targets(hertz) * told[..., :-1].log_softmax(-1)).sum(-1)
         tone = (each * voicing).sum() / voicing.sum().clamp(min=1)
         voiced = functional.binary_cross_entropy_with_logits(told[..., -1], voicing)
         return 0.3 * tone + voiced, {"pitch_loss": float(tone.detach()), "voicing_loss": float(voiced.detach())}
 
-    def _pulses(self, made: Tensor, state: SourceFilterState, mask: Tensor | None) -> tuple[ExcitationState, Tensor]:
+    def _told(self, made: Tensor, mel: Tensor) -> Tensor:
+        """Logits [B, t, STEPS + 1] of every pitch and, last, of voicing."""
+        found: Tensor = self.tune(made) + self.harmonics(pitch.evidence(mel.detach()))
+        return found
+
+    def _pulses(
+        self, made: Tensor, mel: Tensor, state: SourceFilterState, mask: Tensor | None
+    ) -> tuple[ExcitationState, Tensor]:
         """The pulses of all frames known so far; no gradient goes through them."""
         if not made.shape[1]:
             return state.excitation, state.pulses
-        told = self.tune(made).detach()
+        told = self._told(made, mel).detach()
         signal, source = excitation.pulses(pitch.mean(told[..., :-1]), told[..., -1].sigmoid(), state.excitation)
         if mask is not None:
             signal = signal * mask.expand(-1, -1, HOP).flatten(1)

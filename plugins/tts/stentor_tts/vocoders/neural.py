@@ -46,7 +46,7 @@ class NeuralVocoder(Vocoder):
         made = self.backbone(normalised(mel))
         start = int(torch.randint(1 << 20, ())) if self.training else 0
         samples = self.head.step(made, mel, self.head.initial_state(len(mel), start=start), last=True)[0]
-        return samples, *self.head.cost(made, audio)
+        return samples, *self.head.cost(made, mel, audio)
 
     def initial_state(self, batch: int) -> NeuralState:
         nothing = self.backbone.first.weight.new_zeros(batch, 0, BINS)
