@@ -1,4 +1,6 @@
-"""Flow matching: streams are the offline result, later codes do not reach back, guidance and noise are what they say."""
+"""Flow matching: streams are the offline result, later codes do not reach back, guidance and noise keep their word."""
+
+import itertools
 
 import pytest
 import torch
@@ -25,7 +27,7 @@ def model(kind=FlowDiT, **changes):
     made = kind(SPEC, **{**SIZES[kind], "hidden": 32, "steps": 2, "variation": 0.0, **changes}).eval()
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(0.1 * torch.randn_like(parameter))
     return made
 
 
@@ -36,6 +38,10 @@ def codes(groups, seed=0):
 
 def cut(row, first, end):
     return row[0][2 * first : 2 * end], row[1][3 * first : 3 * end]
+
+
+def mixed(before, after, group):
+    return tuple(torch.cat([a[: group * n], b[group * n :]]) for a, b, n in zip(before, after, (2, 3), strict=True))
 
 
 def mel(groups, seed=0):
@@ -53,7 +59,7 @@ def test_a_stream_is_the_offline_result_however_it_is_cut(kind, edges):
     whole = speaker.generate([said], [REFERENCE], seed=4)[0]
     state, made = speaker.initial_state(REFERENCE, seed=4), []
     places = [0, *sorted(edges), 11]
-    for first, end in zip(places, places[1:], strict=False):
+    for first, end in itertools.pairwise(places):
         frames, state = speaker.step(cut(said, first, end), state)
         made.append(frames)
     frames, _ = speaker.step(codes(0), state, last=True)
@@ -67,7 +73,8 @@ def test_training_sees_what_a_stream_sees(kind):
     chunked = speaker.generate([said], [REFERENCE], seed=2)[0]
     grid, voice = speaker.grid, speaker.voice([REFERENCE])
     valid = torch.ones(1, 10 * grid.positions, dtype=torch.bool)
-    see = over_whole(valid, voice.valid, 3 * grid.positions, 1, speaker.width, speaker.silent)
+    told = {"chunk": 3 * grid.positions, "left": 1, "width": speaker.width, "like": speaker.silent}
+    see = over_whole(valid, voice.valid, **told)
     start = noise(2, 0, 10, grid.positions, grid.channels)[None]
     with torch.no_grad():
         condition = speaker.time(torch.zeros(1)) + voice.vector
@@ -80,9 +87,7 @@ def test_training_sees_what_a_stream_sees(kind):
 @pytest.mark.parametrize("changed", [4, 7, 10])
 def test_later_codes_reach_back_no_further_than_the_lookahead(kind, changed):
     speaker, first = model(kind), codes(11)
-    second = tuple(
-        torch.cat([a[: changed * n], b[changed * n :]]) for a, b, n in zip(first, codes(11, 9), (2, 3), strict=True)
-    )
+    second = mixed(first, codes(11, 9), changed)
     one, other = speaker.generate([first, second], [None, None])
     untouched = max(0, changed - speaker.lookahead) // speaker.chunk * speaker.chunk * 12
     assert torch.equal(one[:untouched], other[:untouched])
@@ -91,7 +96,7 @@ def test_later_codes_reach_back_no_further_than_the_lookahead(kind, changed):
 
 def test_what_lies_further_back_than_the_past_of_a_chunk_does_not_matter():
     speaker, first = model(left=1, chunk=2, layers=1, steps=1), codes(12)
-    second = tuple(torch.cat([b[: 2 * n], a[2 * n :]]) for a, b, n in zip(first, codes(12, 9), (2, 3), strict=True))
+    second = mixed(codes(12, 9), first, 2)
     one, other = speaker.generate([first, second], [None, None])
     assert not torch.equal(one[:24], other[:24])
     assert torch.equal(one[12 * 6 :], other[12 * 6 :])

@@ -55,22 +55,22 @@ def test_codes_that_are_not_the_codecs_are_refused(wrong):
 def test_references_come_from_other_utterances_of_the_speaker():
     grid = Grid(DUAL, 4)
     mels = [torch.full((12 * 9, BINS), float(-n)) for n in range(4)]
-    made = examples(grid, [codes(9, n) for n in range(4)], mels, ["ada", "bob", "ada", ""], None, torch.Generator())
+    made = examples(
+        grid, [codes(9, n) for n in range(4)], mels, ["ada", "bob", "ada", ""], warp=None, chance=torch.Generator()
+    )
     assert [round(-float(restored(row[0, 0]))) for row in made.reference] == [2, 1, 0, 3]
     assert made.counted[0].all() and made.counted[2].all()
     for row in (1, 3):  # nobody else speaks like them: a stretch of their own, which then costs nothing
         free = (~made.counted[row]).nonzero()[:, 0]
         assert len(free) == int(made.reference_valid[row].sum()) and free[-1] - free[0] + 1 == len(free)
         assert 2 * len(free) <= 27
-        first = int(free[0]) // 3
-        assert torch.equal(
-            made.reference_codes[0][row, : len(free) // 3], made.codes[0][row, first : first + len(free) // 3]
-        )
+        first, count = int(free[0]) // 3, len(free) // 3
+        assert torch.equal(made.reference_codes[0][row, :count], made.codes[0][row, first : first + count])
 
 
 def test_too_few_frames_are_refused():
     with pytest.raises(StentorError, match="frames"):
-        examples(Grid(DUAL, 4), [codes(3)], [torch.zeros(20, BINS)], [""], None, None)
+        examples(Grid(DUAL, 4), [codes(3)], [torch.zeros(20, BINS)], [""], warp=None, chance=None)
 
 
 def test_a_voice_that_is_not_varied_stays():

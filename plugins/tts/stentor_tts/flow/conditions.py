@@ -11,7 +11,6 @@ from torch.nn import functional
 from stentor_tts.flow.grid import Grid
 from stentor_tts.flow.layers import ConvBlock
 
-
 _QUICK = 12.0
 """Adam moves all weights alike, and a batch has few of the codes: embeddings are scaled so that they move faster."""
 
@@ -50,7 +49,7 @@ class CodeEncoder(nn.Module):
         return (torch.stack(parts).sum(0) * _QUICK + self.place).flatten(1, 2)
 
     def forward(self, embedded: Tensor, valid: Tensor) -> Tensor:
-        """Positions [B, T - 2 * margin, D] of embedded codes [B, T, D], of which `valid` [B, T] lie in the utterance."""
+        """Positions [B, T - 2 * margin, D] of embedded codes [B, T, D]; those not `valid` [B, T] lie outside."""
         for block in self.blocks:
             embedded, valid = block(embedded, valid)
         return embedded

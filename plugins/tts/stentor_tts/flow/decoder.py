@@ -27,8 +27,8 @@ from stentor_tts.mel import BINS, FRAME_RATE, LOWEST, normalised, restored
 from stentor_tts.vocoders.trained import fill
 
 _NEAREST = 0.5
-"""Errors of the clean end are divided by what is left of the path, which makes them those of the velocity, but by no less
-than this: what is heard is decided early, and the last of the noise would outweigh it."""
+"""Errors of the clean end are divided by what is left of the path, which makes them those of the velocity, but by no
+less than this: what is heard is decided early, and the last of the noise would outweigh it."""
 _LONGEST = 10.0
 """What is heard of a reference (s)."""
 _FORMANTS, _PITCH, _COLOUR = 1.15, 1.2, 2.0
@@ -102,6 +102,11 @@ class FlowDecoder(Acoustic):
         return self.chunk > 0
 
     @property
+    def _size(self) -> int:
+        """Positions in a chunk; 0 without chunks."""
+        return self.chunk * self.grid.positions
+
+    @property
     def delay(self) -> int:
         return max(0, self.chunk - 1 + self.lookahead)
 
@@ -111,7 +116,8 @@ class FlowDecoder(Acoustic):
         like, rows = self.silent, len(mels)
         chance = None if self.training else torch.Generator().manual_seed(0)
         mels = [mel.to(like) for mel in mels]
-        made = examples(self.grid, codes, mels, speakers, self.warp if self.training else None, chance)
+        warp = self.warp if self.training else None
+        made = examples(self.grid, codes, mels, speakers, warp=warp, chance=chance)
         lot, known_codes, fractions = torch.rand(3, rows, generator=chance).to(like)
         said = self._said(made.codes, made.valid)
         said = torch.where((lot < self.drop)[:, None, None], self.silent, said)
@@ -120,7 +126,7 @@ class FlowDecoder(Acoustic):
         t = (torch.randperm(rows, generator=chance).to(like) + fractions) / rows
         start, path = torch.randn(made.target.shape, generator=chance).to(like), t[:, None, None]
         mixed = (1 - path) * start + path * made.target
-        see = over_whole(made.valid, voice.valid, self.chunk * self.grid.positions, self.left, self.width, like)
+        see = over_whole(made.valid, voice.valid, chunk=self._size, left=self.left, width=self.width, like=like)
         clean = self.network(mixed, said, self.time(t) + voice.vector, voice.heard, see)
         errors = ((clean - made.target) ** 2).mean(dim=-1) * made.counted
         counted = made.counted.sum().clamp(min=1)
@@ -137,12 +143,11 @@ class FlowDecoder(Acoustic):
         if not total:
             return [self.silent.new_zeros(0, BINS) for _ in codes]
         valid = torch.arange(total, device=ends.device) < ends[:, None]
-        said, voice = self._said(packed, valid), self.voice(references)
-        memories: Memories = ()
-        made, size = [], self.chunk * self.grid.positions or total
-        for begin in range(0, total, size):
-            span = slice(begin, begin + size)
-            clean, memories = self._sample(said[:, span], valid[:, span], begin, voice, seed, memories)
+        said = self._said(packed, valid)
+        state, made = FlowState(self.voice(references), seed), []
+        for part, there in zip(said.split(self._size or total, 1), valid.split(self._size or total, 1), strict=True):
+            clean, memories = self._sample(part, there, state)
+            state = state.after(part.shape[1], 0, memories)
             made.append(clean)
         rows = zip(self._mel(torch.cat(made, dim=1)), (ends * self.grid.stack).tolist(), strict=True)
         return [row[:count] for row, count in rows]
@@ -152,17 +157,17 @@ class FlowDecoder(Acoustic):
         if not self.streams:
             raise StentorError("it makes the whole utterance at once; acoustic.chunk above 0 makes it stream.",
                                path="acoustic.chunk", value=self.chunk)  # fmt: skip
-        return FlowState(self.voice([reference]), seed, 0, self.silent.new_zeros(1, 0, len(self.silent)), ())
+        return FlowState(self.voice([reference]), seed)
 
     @torch.no_grad()
     def step(self, codes: Codes, state: FlowState, *, last: bool = False) -> tuple[Tensor, FlowState]:
-        size, margin = self.chunk * self.grid.positions, self.codes.margin
+        margin = self.codes.margin
         state = state.joined(self.codes.embed(self.grid.pack([codes], self.silent.device)[0]))
         made = [self.silent.new_zeros(1, 0, self.grid.channels)]
-        while count := state.ready(size, margin, last=last):
+        while count := state.ready(self._size, margin, last=last):
             said = self.codes(*state.window(count, margin))
             valid = torch.ones(1, count, dtype=torch.bool, device=said.device)
-            clean, memories = self._sample(said, valid, state.done, state.voice, state.seed, state.memories)
+            clean, memories = self._sample(said, valid, state)
             state = state.after(count, margin, memories)
             made.append(clean)
         return self._mel(torch.cat(made, dim=1))[0], state
@@ -196,23 +201,22 @@ class FlowDecoder(Acoustic):
         made: Tensor = self.codes(embedded, functional.pad(valid, (around, around)))
         return made
 
-    def _sample(
-        self, said: Tensor, valid: Tensor, begin: int, voice: Voice, seed: int, memories: Memories
-    ) -> tuple[Tensor, Memories]:
-        """Clean positions [B, T, C] of the chunk that begins at a position, and what the next has to remember."""
+    def _sample(self, said: Tensor, valid: Tensor, state: FlowState) -> tuple[Tensor, Memories]:
+        """Clean positions [B, T, C] of the chunk that comes next, and what the one after it has to remember."""
         rows, count = said.shape[:2]
-        positions, reach = self.grid.positions, self.left * self.chunk * self.grid.positions
-        x = noise(seed, begin // positions, count // positions, positions, self.grid.channels).to(said)
+        positions, voice = self.grid.positions, state.voice
+        x = noise(state.seed, state.done // positions, count // positions, positions, self.grid.channels).to(said)
         x = x.expand(rows, -1, -1)
         if self.guidance:
             said, valid = torch.cat([said, self.silent.expand_as(said)]), valid.repeat(2, 1)
         kept = []
         for number, (now, then) in enumerate(pairwise(times(self.steps, self.sway))):
-            memory = Memory(memories[number] if memories else ()) if self.streams else None
-            see = over_chunk(valid, voice.valid, begin, reach, self.width, memory, said)
+            memory = Memory(state.memories[number] if state.memories else ())
+            reach = self.left * self._size
+            see = over_chunk(valid, voice.valid, state.done, reach=reach, width=self.width, memory=memory, like=said)
             clean = self._guided(x, said, now, voice, see)
             x = x + (then - now) / (1 - now) * (clean - x)
-            kept.append(tuple(memory.kept) if memory else ())
+            kept.append(tuple(memory.kept))
         return x, tuple(kept)
 
     def _guided(self, x: Tensor, said: Tensor, t: float, voice: Voice, see: See) -> Tensor:

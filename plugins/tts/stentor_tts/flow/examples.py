@@ -46,6 +46,7 @@ def examples(
     codes: Sequence[Codes],
     mels: Sequence[Tensor],
     speakers: Sequence[str],
+    *,
     warp: VoiceWarp | None,
     chance: torch.Generator | None,
 ) -> Examples:

@@ -63,7 +63,7 @@ class Grid:
             lengths = ", ".join(str(len(row)) for row in codes)
             raise StentorError(f"codes of lengths {lengths} are no whole groups of {' + '.join(map(str, pattern))}.")
         for row, book in zip(codes, books, strict=True):
-            if len(row) and not (0 <= int(row.min()) and int(row.max()) < book.size):
+            if len(row) and (int(row.min()) < 0 or int(row.max()) >= book.size):
                 raise StentorError(f"a {book.name} code is not one of 0 to {book.size - 1}.")
         return int(counts[0])
 

@@ -34,7 +34,7 @@ See = Callable[[int], Sight]
 """The sight at a stride: 1, or how many positions a layer sees as one."""
 
 
-def over_whole(valid: Tensor, heard: Tensor, chunk: int, left: int, width: int, like: Tensor) -> See:
+def over_whole(valid: Tensor, heard: Tensor, *, chunk: int, left: int, width: int, like: Tensor) -> See:
     """The sight of a pass over whole utterances: what chunk after chunk would see.
 
     Args:
@@ -61,7 +61,7 @@ def over_whole(valid: Tensor, heard: Tensor, chunk: int, left: int, width: int, 
 
 
 def over_chunk(
-    valid: Tensor, heard: Tensor, begin: int, reach: int, width: int, memory: Memory | None, like: Tensor
+    valid: Tensor, heard: Tensor, begin: int, *, reach: int, width: int, memory: Memory, like: Tensor
 ) -> See:
     """The sight of a pass over one chunk: all of it, and all that is remembered.
 
@@ -71,7 +71,7 @@ def over_chunk(
         begin: position at which the chunk begins.
         reach: positions that a chunk looks back on.
         width: of the heads.
-        memory: of the chunks before; None where there is but one.
+        memory: of the chunks before.
         like: a tensor of the model's type.
     """
 

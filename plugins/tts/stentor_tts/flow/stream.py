@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -43,13 +43,14 @@ class FlowState:
 
     voice: Voice
     seed: int
-    done: int
-    waiting: Tensor
-    memories: Memories
+    done: int = 0
+    waiting: Tensor = field(default_factory=lambda: torch.zeros(1, 0, 0))
+    memories: Memories = ()
 
     def joined(self, embedded: Tensor) -> FlowState:
         """With further codes [1, T, D]."""
-        return replace(self, waiting=torch.cat([self.waiting, embedded], dim=1))
+        waiting = torch.cat([self.waiting, embedded], dim=1) if self.waiting.numel() else embedded
+        return replace(self, waiting=waiting)
 
     def ready(self, chunk: int, margin: int, *, last: bool) -> int:
         """How many positions can be made now: a chunk whose look-ahead is there, or at the end what is left."""

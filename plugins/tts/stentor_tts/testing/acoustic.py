@@ -34,7 +34,7 @@ class AcousticContract(ModuleContract):
         with torch.no_grad():
             for parameter in module.parameters():
                 if parameter.device.type != "meta":
-                    parameter += 0.05 * torch.randn(parameter.shape, generator=chance)
+                    parameter.add_(0.05 * torch.randn(parameter.shape, generator=chance))
         return module
 
     def codes(self, groups: int, seed: int = 0) -> Codes:
