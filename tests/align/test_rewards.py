@@ -167,3 +167,39 @@ def test_tool_calls():
     assert total("tool-call", good, good.replace("Oslo", "Rome"), prompt=due) == [0, 1]
     assert total("tool-call", good, "It is late.", prompt={"tools": [WEATHER], "call": None}) == [0, 1]
     assert total("tool-call", f"<call>{good}</call>", good, opening="<call>", closing="</call>") == [1, 0]
+
+
+def test_a_reward_model_scores_prompts_it_is_given_once_each(monkeypatch):
+    from stentor_align import logprobs, rows
+    from stentor_align.testing import small_reward_model
+
+    reward = registry().build("reward", "bradley-terry", run=small_reward_model(), mean=1.0, scale=2.0)
+    batch = {"ids": ["a", "b"], "texts": ["yes", "no"], "speakers": ["", ""], "custom": [{"instruction": "say"}, {}]}
+    prompts = [{"row": row} for row in rows.split(batch)]
+    responses = [{"text": "yes"}, {"text": ""}, {"tokens": [1, 2, 9999]}, {"text": "no"}]
+    asked = []
+    original = logprobs.read
+    monkeypatch.setattr(
+        logprobs, "read", lambda *given, **more: asked.append(len(given[1])) or original(*given, **more)
+    )
+    found = reward.score([prompts[0], prompts[0], prompts[1], prompts[1]], responses)
+    assert asked == [2] and found.total.isnan().tolist() == [False, False, True, False]
+    torch.testing.assert_close(found.total, (found.parts["score"] - 1) / 2, equal_nan=True)
+    single = reward.score([prompts[1]], [responses[3]]).total
+    torch.testing.assert_close(single, found.total[3:], atol=1e-5, rtol=0)
+    made_up = reward.score([{"reference": "yes", "instruction": "say", "id": "a"}], [responses[0]]).total
+    torch.testing.assert_close(made_up, found.total[:1], atol=1e-5, rtol=0)
+    with pytest.raises(StentorError, match="name the run"):
+        registry().build("reward", "bradley-terry").load_pretrained()
+
+
+def test_rows_of_a_batch_and_back():
+    from stentor_align import rows
+
+    audio, lengths = torch.arange(8.0).view(2, 4), torch.tensor([4, 2])
+    batch = {"ids": ["a", "b"], "texts": ["x", "y"], "audio": audio, "audio_lengths": lengths, "seconds": 2.0}
+    one, other = rows.split(batch)
+    assert other["audio"].tolist() == [[4, 5]] and other["ids"] == ["b"] and "seconds" not in one
+    again = rows.joined([one, other])
+    assert again["audio"].tolist() == [[0, 1, 2, 3], [4, 5, 0, 0]] and again["audio_lengths"].tolist() == [4, 2]
+    assert again["texts"] == ["x", "y"] and rows.joined([]) == {}

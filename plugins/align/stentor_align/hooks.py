@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import stentor
 
 if TYPE_CHECKING:
-    from stentor.registry import Registry
+    from stentor.registry import Registry, Verbs
 
 
 @stentor.hookimpl
@@ -25,6 +25,7 @@ def stentor_register(registry: Registry) -> None:
     registry.reward("format", "stentor_align.rewards.thoughts:FormatReward")
     registry.reward("thought-length", "stentor_align.rewards.thoughts:ThoughtLengthReward")
     registry.reward("tool-call", "stentor_align.rewards.tool_call:ToolCallReward")
+    registry.reward("bradley-terry", "stentor_align.rewards.learned:BradleyTerryReward")
     registry.reward("judge", "stentor_align.rewards.judge:JudgeReward")
     registry.task("grpo", "stentor_align.tasks.grpo:GRPOTask")
     registry.task("ppo", "stentor_align.tasks.ppo:PPOTask")
@@ -36,3 +37,8 @@ def stentor_register(registry: Registry) -> None:
 @stentor.hookimpl
 def stentor_recipes() -> Path:
     return Path(__file__).parent / "recipes"
+
+
+@stentor.hookimpl
+def stentor_verbs(verbs: Verbs) -> None:
+    verbs.add("merge", "stentor_align.cli.merge", "one run out of several, or the policy out of a run that tuned it")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from stentor.testing.contract import ComponentContract
+from stentor.testing.reward import RewardContract
 from stentor.testing.signals import SENTENCES
 from stentor.testing.task import TaskContract
 from stentor.train import made, weights
@@ -128,3 +129,23 @@ class JudgeContract(ComponentContract):
         together = judge.ask(self.questions)
         alone = [judge.ask([question])[0] for question in self.questions]
         self.demand(together == alone, f"together they get {together!r:.80}, alone {alone!r:.80}.")
+
+
+@cache
+def small_reward_model() -> str:
+    """The folder of a run of ``reward-model`` that nobody trained."""
+    folder = Path(tempfile.mkdtemp(prefix="stentor-reward-model-")) / "run"
+    config = {"name": "small", "task": {"name": "reward-model", "run": small_run()}}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        task = assemble(config, texts=())
+        task.load_pretrained()
+        made.write(folder, config, task.state(), weights.tensors(task), {"run": small_run()})
+    return str(folder)
+
+
+class LearnedRewardContract(RewardContract):
+    """Checks for rewards that a run has learnt: it is given a small one."""
+
+    def build(self, **changes: Any) -> Any:
+        return super().build(**{"run": self.config.get("run") or small_reward_model(), **changes})
