@@ -114,11 +114,13 @@ def test_ranks_share_ties():
     assert ranks([3.0, 1.0, 3.0, 2.0]).tolist() == [3.5, 1.0, 3.5, 2.0]
 
 
-def test_spearman_is_the_mean_of_its_terms():
+def test_spearman_is_the_ratio_of_its_terms():
     random = np.random.default_rng(0)
     a, b = random.integers(-2, 3, 40).tolist(), random.standard_normal(40).tolist()
     scipy = pytest.importorskip("scipy.stats")
-    assert spearman_terms(a, b).mean() == pytest.approx(scipy.spearmanr(a, b).statistic)
-    assert spearman_terms([1, 2, 3], [10, 20, 400]).mean() == pytest.approx(1.0)
-    assert spearman_terms([1, 2, 3], [3, 2, 1]).mean() == pytest.approx(-1.0)
-    assert spearman_terms([1, 1, 1], [3, 2, 1]).tolist() == [0, 0, 0] and len(spearman_terms([], [])) == 0
+    terms = spearman_terms(a, b)
+    assert terms.mean(0) == pytest.approx([scipy.spearmanr(a, b).statistic, 1.0])
+    assert (np.abs(terms[:, 0]) <= terms[:, 1] + 1e-12).all(), "no choice of rows can leave [-1, 1]"
+    assert spearman_terms([1, 2, 3], [10, 20, 400]).mean(0) == pytest.approx([1.0, 1.0])
+    assert spearman_terms([1, 2, 3], [3, 2, 1]).mean(0) == pytest.approx([-1.0, 1.0])
+    assert not spearman_terms([1, 1, 1], [3, 2, 1]).any() and spearman_terms([], []).shape == (0, 2)

@@ -62,6 +62,18 @@ def test_control_is_the_rank_correlation_of_asked_and_measured(tmp_path):
     assert level_of({"style": {"rate": True}}, "rate") is None and level_of({"style": "fast"}, "rate") is None
 
 
+def test_what_a_text_takes_by_itself_is_no_rate(tmp_path):
+    texts, levels = ["stop", "please turn it down a little"], [-1, 0, 1]
+    rows = [
+        spoken(tmp_path, f"{text[:4]}{level}", buzz(100, (2 if text == "stop" else 1.9) * 2**-level), text,
+               style={"rate": level})
+        for text in texts for level in levels
+    ]  # fmt: skip
+    assert value("rate-control", rows) > 0.95, "each text from its own mean"
+    once = [rows[0], rows[4], rows[2]]
+    assert value("rate-control", once) < 0.6, "texts that are said once differ by themselves"
+
+
 def test_whispering_is_speech_without_pitch(tmp_path):
     hiss = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
     rows = [spoken(tmp_path, f"{n}", wave, style={"whisper": asked})

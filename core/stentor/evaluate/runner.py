@@ -162,7 +162,7 @@ def _place(predictor: Predictor, settings: EvaluateSettings) -> torch.device:
 def _costs(rows: list[Row], device: torch.device) -> Result:
     """Sizes, times and memory; the real-time factor counts the model alone, without reading files."""
     scored = [row for row in rows if "unscored" not in row]
-    audio = sum(row.get("output_seconds", row["duration"]) for row in scored)
+    audio = sum(float(row.get("output_seconds") or row["duration"]) for row in scored)
     made = " that it made" if any("output_seconds" in row for row in scored) else ""
     processor, wall = (sum(row[key] for row in scored) for key in ("seconds", "wall_seconds"))
     return {

@@ -21,8 +21,9 @@ from stentor_tts.mel import SAMPLE_RATE
 class Control(AudioMetric):
     """Spearman's rank correlation between the level asked for and what was measured, 1 at best.
 
-    The level is a number in the row's field ``style``; rows without it do not count. The interval keeps the ranks and
-    resamples the rows' terms.
+    The level is a number in the row's field ``style``; rows without it do not count. Where a set says a text several
+    times, what is measured counts from the mean of that text, so that long and short words make no difference. The
+    interval keeps the ranks and resamples the rows' terms.
     """
 
     lower_is_better, unit = False, ""
@@ -31,22 +32,37 @@ class Control(AudioMetric):
 
     @abstractmethod
     def value(self, wave: Tensor, text: str) -> float:
-        """What is measured of a waveform [N] at 16 kHz; NaN where it cannot be."""
+        """What is measured of a waveform [N] at 16 kHz, on a scale of differences; NaN where it cannot be."""
+
+    def told(self, value: float) -> float:
+        """The measure in the unit of its note."""
+        return value
 
     def measure(self, rows: Sequence[Spoken]) -> list[Counts]:
         counts: list[Counts] = [(0.0, 0.0)] * len(rows)
         pairs = [(index, level, self._noted(row)) for index, row in enumerate(rows)
                  if (level := level_of(row.custom, self.asked)) is not None]  # fmt: skip
         known = [pair for pair in pairs if math.isfinite(pair[2])]
-        terms = spearman_terms([level for _, level, _ in known], [value for *_, value in known])
-        for (index, _, _), term in zip(known, terms.tolist(), strict=True):
-            counts[index] = (term, 1.0)
+        values = without_texts([value for *_, value in known], [rows[index].text for index, *_ in known])
+        terms = spearman_terms([level for _, level, _ in known], values)
+        for (index, _, _), (product, unit) in zip(known, terms.tolist(), strict=True):
+            counts[index] = (product, unit)
         return counts
 
     def _noted(self, row: Spoken) -> float:
         value = self.value(torch.from_numpy(row.output.read(SAMPLE_RATE)), row.text)
-        row.notes[self.measured] = round(value, 3) if math.isfinite(value) else None
+        row.notes[self.measured] = round(self.told(value), 3) if math.isfinite(value) else None
         return value
+
+
+def without_texts(values: Sequence[float], texts: Sequence[str]) -> list[float]:
+    """Values less the mean of their text where it occurs more than once, else less the mean of all."""
+    groups: dict[str, list[float]] = {}
+    for value, text in zip(values, texts, strict=True):
+        groups.setdefault(text, []).append(value)
+    mean = sum(values) / len(values) if values else 0.0
+    means = {text: sum(group) / len(group) if len(group) > 1 else mean for text, group in groups.items()}
+    return [value - means[text] for value, text in zip(values, texts, strict=True)]
 
 
 def level_of(custom: Mapping[str, Any], name: str) -> float | None:
@@ -62,7 +78,11 @@ class RateControl(Control):
     asked, measured = "rate", "syllables_per_second"
 
     def value(self, wave: Tensor, text: str) -> float:
-        return speaking_rate(wave, SAMPLE_RATE, text) or math.nan
+        rate = speaking_rate(wave, SAMPLE_RATE, text)
+        return math.log(rate) if rate else math.nan
+
+    def told(self, value: float) -> float:
+        return math.exp(value)
 
 
 class EnergyControl(Control):
@@ -80,7 +100,10 @@ class PitchControl(Control):
     asked, measured = "pitch", "median_f0_hz"
 
     def value(self, wave: Tensor, text: str) -> float:
-        return pitch(wave, SAMPLE_RATE).median
+        return math.log(pitch(wave, SAMPLE_RATE).median)
+
+    def told(self, value: float) -> float:
+        return math.exp(value)
 
 
 class WhisperControl(AudioMetric):

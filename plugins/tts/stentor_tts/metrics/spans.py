@@ -83,8 +83,8 @@ class SpanMetric(AudioMetric):
         if not all(numbers):
             return counts
         means = np.mean([pair[1:] for pair in found.values()], axis=0)
-        for index, (sign, *pair) in found.items():
-            inner, outer = sign * (np.array(pair) - means) * len(found) / (2 * numbers[sign > 0])
+        for index, (sign, within, without) in found.items():
+            inner, outer = sign * (np.array([within, without]) - means) * len(found) / (2 * numbers[sign > 0])
             counts[index] = self.terms(float(inner), float(outer))
         return counts
 
