@@ -61,6 +61,8 @@ SMALL = {
     ("acoustic", "flow-unet"): {"dim": 32, "layers": 1, "heads": 2, "hidden": 32, "steps": 2},
     ("filter", "metric"): {"metric": "speaker-similarity"},
     ("corpus", "lm-text"): {"rows": 20, "chat": 10, "valid": 5},
+    ("judge", "openai"): {"retries": 0},
+    ("task", "ppo"): {"warmup": 0},
 }
 TASK_SECTIONS = {
     "encoder": {"name": "whisper"},
