@@ -4,8 +4,8 @@
 
 Needs the tokenizer and the vocoder of the recipes in runs/tokenizer and runs/vocoder, and the corpus of one voice:
 stentor prepare styles -o corpora/one-voice utterances=1500 styled=0 inline=0 whisper=0 'voices=[]'. Every arm sees as
-many codes in a step of its language model as the others, and as much sound in a step of its acoustic model. Begins where
-it was cut off; prints one JSON line, and writes the tables to FOLDER/table.md. All speech is synthetic.
+many codes in a step of its language model as the others, and as much sound in a step of its acoustic model. Begins
+where it was cut off; prints one JSON line, and writes the tables to FOLDER/table.md. All speech is synthetic.
 """
 
 from __future__ import annotations
