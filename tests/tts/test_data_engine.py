@@ -20,6 +20,7 @@ from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.interfaces.metric import Spoken
 from stentor.plugins import registry
+from stentor_tts.corpora.styles_audio import BadSpeech
 from stentor_tts.engine import engine, settings, texts, work
 from stentor_tts.engine.interfaces import Filter, Rewriter, Verdict
 from stentor_tts.engine.journal import Journal
@@ -137,6 +138,20 @@ def test_what_a_voice_cannot_say_costs_its_own_take(source: str, tmp_path: Path,
     monkeypatch.setattr(work, "speak", moody)
     _, funnel = made(source, tmp_path, filters=[])
     assert funnel.kept == 4 and funnel.stages[0].reasons == {"OSError": 1}
+
+
+def test_a_voice_that_rambles_costs_its_own_takes(source: str, tmp_path: Path, monkeypatch: Any) -> None:
+    speak = work.speak
+
+    def rambling(planned: Any) -> Any:
+        if "fox" in planned.text or "price" in planned.text:
+            raise BadSpeech("too short or too long: 19.32 s, expected 0.12 to 15.0 s")
+        return speak(planned)
+
+    monkeypatch.setattr(work, "speak", rambling)
+    work.example.cache_clear()
+    _, funnel = made(source, tmp_path, filters=[])
+    assert funnel.kept == 4 and funnel.stages[0].reasons == {"too short or too long": 1}
 
 
 def test_a_voice_that_cannot_speak_at_all_is_told_before_anything_is_made(source: str, tmp_path: Path) -> None:

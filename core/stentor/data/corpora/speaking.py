@@ -59,7 +59,7 @@ def fault(audio: np.ndarray, rate: int, shortest: float = _SHORTEST, longest: fl
     if not np.isfinite(audio).all():
         return "the voice gave samples that are not numbers"
     if not shortest <= seconds <= longest:
-        return f"{seconds:.2f} s long; expected {shortest} to {longest} s"
+        return f"too short or too long: {seconds:.2f} s, expected {shortest} to {longest} s"
     if float(np.abs(audio).max()) < 1e-3:
         return "silent"
     if float(np.mean(np.abs(audio) > 0.999)) > 0.001:

@@ -16,7 +16,7 @@ from stentor.data.voices.named import unwhispered
 from stentor.errors import StentorError
 from stentor.interfaces.metric import Recording, Spoken
 from stentor.plugins import registry
-from stentor_tts.corpora.styles_audio import Plan, describe, plan, speak, unit_of
+from stentor_tts.corpora.styles_audio import BadSpeech, Plan, describe, plan, speak, unit_of
 from stentor_tts.engine.interfaces import Filter
 from stentor_tts.engine.texts import Job
 
@@ -76,24 +76,26 @@ def _made(job: Job, folder: str) -> tuple[dict[str, Any], Spoken | None]:
     told: dict[str, Any] = {"id": job.id, "text": job.text, "voice": job.voice, "audio": "", "measures": {}}
     told |= {"speaker": unwhispered(job.voice), "split": job.split, "source": job.source, "custom": describe(planned)}
     place = _spoken(planned, folder)
-    if not isinstance(place, Path):
-        return told | {"stage": VOICE, "reason": place}, None
+    if isinstance(place, Exception):
+        named = "" if isinstance(place, BadSpeech) else f"{type(place).__name__}: "
+        return told | {"stage": VOICE, "reason": f"{named}{place}"}, None
     take = Spoken(job.id, job.text, told["speaker"], _seconds(place), Recording(str(place)),
                   prompt=example(job.voice, folder), custom=told["custom"])  # fmt: skip
     return told | {"audio": planned.file}, take
 
 
 @lru_cache(maxsize=256)
-def example(voice: str, folder: str) -> Recording:
-    """A sentence that every voice says, neutral, to know its speaker by.
+def example(voice: str, folder: str) -> Recording | None:
+    """A sentence that every voice says, neutral, to know its speaker by; None where what it says cannot be used.
 
     Raises:
-        StentorError: when the voice cannot say it.
+        StentorError: when the voice cannot speak at all.
     """
     place = _spoken(plan("example", "examples", _EXAMPLE, voice), folder)
-    if not isinstance(place, Path):
-        raise StentorError(f"this voice cannot say a plain sentence: {place}.", path="voices", value=voice)
-    return Recording(str(place))
+    if isinstance(place, Exception) and not isinstance(place, BadSpeech):
+        told = f"this voice cannot say a plain sentence: {str(place).rstrip('.')}."
+        raise StentorError(told, path="voices", value=voice) from place
+    return Recording(str(place)) if isinstance(place, Path) else None
 
 
 @lru_cache(maxsize=1)
@@ -109,14 +111,14 @@ def filters(sections: str) -> list[Filter]:
     return found
 
 
-def _spoken(planned: Plan, folder: str) -> Path | str:
+def _spoken(planned: Plan, folder: str) -> Path | Exception:
     """The file of a plan, spoken now if it was not before, or why there is none."""
     target = Path(folder) / planned.file
     if not target.exists():
         try:
             samples, _ = speak(planned)
         except Exception as cause:  # a voice is arbitrary code: what it raises costs its own take
-            return f"{type(cause).__name__}: {cause}"
+            return cause
         write(target, samples)
     return target
 
