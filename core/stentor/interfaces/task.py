@@ -44,7 +44,7 @@ class Task(Component, nn.Module):
             role; a role whose name differs from its kind is written ``tokenizer@text`` in a defaults list.
         optional_roles: the roles that a recipe may leave unfilled; their parameters come last and default to None.
         metrics: names of the metrics that score its outputs; those of audio (`AudioMetric`) only in evaluation.
-        spent: share of the budget that training has spent, set before every step; for what begins at some share of it.
+        spent: share of the budget that training has spent, the step at hand included; for what begins at some share.
     """
 
     roles: ClassVar[Mapping[str, str]]

@@ -69,7 +69,7 @@ class FiniteScalars(Quantiser):
     def _bounded(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers that round to ``-(L // 2)`` up to ``(L - 1) // 2`` for L levels, and L // 2, each [..., dim]."""
         levels = torch.tensor(self.levels * self.codebooks, device=vectors.device, dtype=vectors.dtype)
-        reach = (levels - 1) * (1 - 1e-3) / 2
+        reach = (levels - 1) * (1 + 1e-3) / 2
         offset = torch.where(levels % 2 == 0, 0.5, 0.0)
         shift = (offset / reach).atanh()
         return (vectors + shift).tanh() * reach - offset, (levels / 2).floor()
