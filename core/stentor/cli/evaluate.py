@@ -93,10 +93,11 @@ def _evaluate(
 
 
 def _print(results: Sequence[dict[str, Any]], folder: Path) -> None:
+    from stentor.evaluate import told
     from stentor.evaluate.table import footnotes, mistakes, table, truths, verdicts
 
     print(table(results))
-    for tell in (truths, verdicts, mistakes):
+    for tell in (truths, verdicts, told.lines, mistakes):
         for line in (line for result in results for line in tell(result)):
             print(line)
     print("\n".join(footnotes(results)))

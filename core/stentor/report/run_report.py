@@ -10,6 +10,7 @@ from typing import Any
 from stentor.evaluate import breakdown
 from stentor.evaluate.scoring import shown
 from stentor.evaluate.table import footnotes, ranged
+from stentor.evaluate.told import codebooks, latencies
 from stentor.interfaces.normaliser import Normaliser
 from stentor.plugins import registry
 from stentor.report import page
@@ -17,7 +18,7 @@ from stentor.report.clips import Budget, clip
 from stentor.report.curves import curves
 from stentor.report.drafting import drafting
 from stentor.report.gather import RunData, gather
-from stentor.report.speech import codebooks, latencies, speech, spoken
+from stentor.report.speech import speech, spoken
 
 _EXAMPLES, _SPEAKERS, _MOST_ROWS = 6, 24, 12
 _PIXELS_PER_SECOND = 90

@@ -8,8 +8,8 @@ from made_run import tone
 from test_run_report import read
 
 from stentor.data import audio
+from stentor.evaluate.told import codebooks, latencies, lines
 from stentor.report import run_report
-from stentor.report.speech import codebooks, latencies
 
 MEANS = "1.5 \N{MULTIPLICATION SIGN} ground truth (0.48) + 5"
 METRIC = {"value": 12.5, "low": 10.0, "high": 15.0, "errors": 1.0, "units": 8.0, "unit": "%", "lower_is_better": True,
@@ -104,6 +104,8 @@ def test_codebooks_and_latencies_are_told(tmp_path):
     assert [(book["set"], book["name"], book["used"], book["perplexity"]) for book in told] == [
         ("a", "semantic", "50.0", "301.2"), ("b", "linguistic", "100.0", "400.0")]  # fmt: skip
     assert latencies([one, other]) == [{"set": "a", "count": 3, "median": "200", "ninth": "300", "most": "300"}]
+    assert lines(one) == ["a: codebook semantic: 50.0 % of 1024 codes used, perplexity 301.2",
+                          "a: first packet after 200 ms (median), 300 ms (90 % of 3)"]  # fmt: skip
     text, page = write(tmp_path, [row(tmp_path, 0, "stop")], {}, statistics=one["statistics"])
     said = " ".join(" ".join(page.text).split())
     assert 'id="statistics"' in text and "semantic" in said and "301.2" in said and "Median (ms)" in said
