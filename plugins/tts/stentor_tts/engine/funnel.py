@@ -78,11 +78,17 @@ class Funnel:
         return {"texts_rejected": dict(self.texts), **told, "voices": voices}
 
     def lines(self) -> list[str]:
-        """The table in plain words."""
-        rows = [(one.name, str(one.entered), str(one.rejected),
-                 "; ".join(f"{count} x {reason}" for reason, count in one.reasons.most_common(3)))
-                for one in self.stages]  # fmt: skip
-        rows = [("stage", "came to it", "rejected", "for"), *rows]
-        wide = [max(len(row[column]) for row in rows) for column in range(3)]
-        return [f"{name:<{wide[0]}}  {came:>{wide[1]}}  {lost:>{wide[2]}}  {why}".rstrip()
-                for name, came, lost, why in rows]  # fmt: skip
+        """Two tables in plain words: by stage, and by voice."""
+        stages = [(one.name, str(one.entered), str(one.rejected),
+                   "; ".join(f"{count} x {reason}" for reason, count in one.reasons.most_common(3)))
+                  for one in self.stages]  # fmt: skip
+        voices = [(name, str(takes), str(kept), "") for name, (takes, kept) in sorted(self.voices.items())]
+        return [
+            *_table([("stage", "came to it", "rejected", "for"), *stages]),
+            *_table([("voice", "takes", "kept", ""), *voices]),
+        ]
+
+
+def _table(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    wide = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [f"{name:<{wide[0]}}  {one:>{wide[1]}}  {two:>{wide[2]}}  {rest}".rstrip() for name, one, two, rest in rows]
