@@ -17,6 +17,10 @@ _ALIKE = 2.0
 """Pieces whose sizes differ by more than this factor are not padded to one another."""
 
 
+class Abandoned(Exception):
+    """The client has gone; nobody waits for the rest of its pieces."""
+
+
 @dataclass(eq=False)
 class _Piece:
     item: Any

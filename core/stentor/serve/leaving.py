@@ -9,11 +9,9 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from stentor.serve.batching import Abandoned
+
 _Result = TypeVar("_Result")
-
-
-class Abandoned(Exception):
-    """The client has gone; nobody waits for the rest."""
 
 
 async def while_listening(request: Request, work: Awaitable[_Result], abandon: Callable[[], None]) -> _Result:

@@ -9,8 +9,7 @@ from typing import get_type_hints
 import numpy as np
 
 from stentor.errors import StentorError
-from stentor.serve.batching import Batcher
-from stentor.serve.leaving import Abandoned
+from stentor.serve.batching import Abandoned, Batcher
 from stentor_asr.transcribe.recogniser import PLAIN, Heard, Recogniser, Request
 
 

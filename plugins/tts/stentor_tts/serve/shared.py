@@ -8,8 +8,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 from stentor.data.resample import Samples
-from stentor.serve.batching import Batcher
-from stentor.serve.leaving import Abandoned
+from stentor.serve.batching import Abandoned, Batcher
 from stentor_tts.speaking.pulling import Put, pulled
 from stentor_tts.speaking.speaker import Speaker, Wish
 from stentor_tts.text.script import Sentence
