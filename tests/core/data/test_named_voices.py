@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stentor.data.voices.espeak import Espeak
-from stentor.data.voices.named import engine_of, unwhispered, voice
+from stentor.data.voices.named import engine_of, unwhispered, voice, whispers
 from stentor.data.voices.warped import Warped
 from stentor.data.voices.whispered import Whispered, whisper
 from stentor.errors import StentorError
@@ -23,6 +23,7 @@ def test_names_say_variant_options_factor_and_whisper() -> None:
     assert isinstance(both, Whispered) and both.base == "espeak:en-us~0.85"
     assert isinstance(voice(both.base), Warped)
     assert voice("espeak:en-us") is voice("espeak:en-us")
+    assert whispers("hibari~whisper") and whispers("espeak:en-us+whisperf") and not whispers("hibari~0.9")
     assert (unwhispered("hibari~0.8~whisper"), engine_of("espeak:en-us~0.8")) == ("hibari~0.8", "espeak")
 
 

@@ -42,6 +42,11 @@ def unwhispered(name: str) -> str:
     return name.removesuffix(f"~{WHISPER}")
 
 
+def whispers(name: str) -> bool:
+    """Whether the voice whispers: ``~whisper``, or eSpeak's variants of that name."""
+    return name != unwhispered(name) or f"+{WHISPER}" in name
+
+
 def engine_of(name: str) -> str:
     """The registered voice that a name stands on."""
     return name.partition("~")[0].partition(":")[0]

@@ -11,7 +11,7 @@ import numpy as np
 
 from stentor.data.corpora.speaking import RATE, digest, fault, write
 from stentor.data.resample import resample
-from stentor.data.voices.named import engine_of, unwhispered, voice
+from stentor.data.voices.named import engine_of, unwhispered, voice, whispers
 from stentor.interfaces.corpus import Item, Rejected
 from stentor_tts.corpora.styles_text import marked
 
@@ -187,8 +187,7 @@ def _place(spans: list[dict[str, Any]], plan: Plan, bounds: Sequence[tuple[int, 
 def describe(plan: Plan) -> dict[str, Any]:
     """The custom fields of its row; times of spans are filled in where it is spoken."""
     spoken = {"engine": engine_of(plan.voice), "voice": plan.voice, "speed": SPEEDS[plan.rate]}
-    whisper = unwhispered(plan.voice) != plan.voice
-    style = {"rate": plan.rate, "energy": plan.energy, "whisper": whisper}
+    style = {"rate": plan.rate, "energy": plan.energy, "whisper": whispers(plan.voice)}
     spans = [{"tag": stretch.tag} for stretch in plan.stretches if stretch.tag]
     tagged = {"marked": marked([(one.text, one.tag) for one in plan.stretches])} if spans else {}
     licence = voice(plan.voice).licence
