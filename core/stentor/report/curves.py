@@ -39,7 +39,8 @@ def _losses(metrics: Sequence[Mapping[str, Any]]) -> list[Series]:
 
 
 def _validation(metrics: Sequence[Mapping[str, Any]]) -> list[Series]:
-    names = {name: None for line in metrics for name in line if name.startswith("valid_") and name != "valid_loss"}
+    logged = dict.fromkeys(name for line in metrics for name in line)
+    names = [name for name in logged if name.startswith("valid_") and name.removeprefix("valid_") not in logged]
     return [
         Series(name.removeprefix("valid_").upper(), series(metrics, name), f"s{n % 8}", dots=True)
         for n, name in enumerate(names)

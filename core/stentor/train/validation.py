@@ -39,7 +39,7 @@ class Validation:
 
     @torch.no_grad()
     def __call__(self, trainer: Trainer, module: Training) -> dict[str, float]:
-        """``valid_loss`` and ``valid_METRIC`` for each metric (per cent)."""
+        """``valid_loss``, ``valid_PART`` for each part of the loss, ``valid_METRIC`` for each metric (per cent)."""
         with randomness.untouched():
             module.eval()
             try:
@@ -48,12 +48,15 @@ class Validation:
                 module.train()
 
     def _loss(self, trainer: Trainer, module: Training) -> dict[str, float]:
-        total, units = 0.0, 0
+        totals: dict[str, float] = {}
+        weights: dict[str, int] = {}
         for index, batch in enumerate(self.batches.validation()):
             loss: Any = trainer.strategy.validation_step(self._placed(module, batch), index)
-            total += float(loss.value) * loss.units
-            units += loss.units
-        return {"valid_loss": total / units} if units else {}
+            for name, value in {"loss": float(loss.value), **loss.parts}.items():
+                counted = loss.counts.get(name, loss.units)
+                totals[name] = totals.get(name, 0.0) + value * counted
+                weights[name] = weights.get(name, 0) + counted
+        return {f"valid_{name}": total / weights[name] for name, total in totals.items() if weights[name]}
 
     def _scores(self, trainer: Trainer, module: Training) -> dict[str, float]:
         references: list[str] = []

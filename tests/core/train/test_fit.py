@@ -72,6 +72,7 @@ def test_a_run_folder_is_complete(train, tmp_path):
     assert [line["step"] for line in logged if "valid_loss" in line] == [6, 12]
     assert {"loss", "letters", "lr", "grad_norm", "epoch", "elapsed"} <= logged[0].keys()
     assert logged[-1]["epoch"] >= 2 and logged[-1]["valid_wer"] <= 100
+    assert logged[-1]["valid_letters"] == pytest.approx(logged[-1]["valid_loss"])
 
     back, task = load(run)
     assert back == recipe and not task.training

@@ -179,7 +179,7 @@ class SpeakingLM(Task):
             )
         packed = pack(examples)
         losses, places = self.model.token_losses(packed, self.model(packed))
-        return Loss(losses.mean(), len(losses), self._parts(losses.detach(), packed.targets[places]))
+        return self._loss(losses, packed.targets[places])
 
     def codes(self, batch: Mapping[str, Any]) -> list[Codes]:
         """The codes of every row of a batch from the loader."""
@@ -212,11 +212,14 @@ class SpeakingLM(Task):
         groups = self.speech.stream(self.model.backbone, request)
         yield from self.renderer.stream(groups, reference(request), self.device)
 
-    def _parts(self, losses: Tensor, targets: Tensor) -> dict[str, float]:
+    def _loss(self, losses: Tensor, targets: Tensor) -> Loss:
+        """The mean, and as parts the means over each codebook's targets and over all others (nats)."""
         books = self.arrangement.books(targets).to(losses.device)
         names = [*(f"nats_{book.name}" for book in self.spec.codebooks), "nats_control"]
-        chosen = [books == place for place in (*range(len(self.spec.codebooks)), -1)]
-        return {name: float(losses[mask].mean()) for name, mask in zip(names, chosen, strict=True) if mask.any()}
+        chosen = zip(names, (*range(len(self.spec.codebooks)), -1), strict=True)
+        found = {name: losses.detach()[books == place] for name, place in chosen}
+        parts = {name: float(part.mean()) for name, part in found.items() if len(part)}
+        return Loss(losses.mean(), len(losses), parts, {name: len(part) for name, part in found.items()})
 
 
 def spec_of(section: Mapping[str, Any]) -> CodecSpec:
