@@ -64,15 +64,30 @@ def gather(
         unfinished: what becomes of responses that reach their longest length: they count like the others, or not at
             all (arXiv 2503.14476).
     """
+    made, _, scores = answered(policy, batch, reward, settings, samples=samples, seed=seed)
+    rewards = scores.total.clone()
+    if unfinished == "drop":
+        rewards[~torch.tensor(made.ended, dtype=torch.bool)] = torch.nan
+    return Experience(dict(batch), made, rewards, numbers(made, rewards, scores, samples))
+
+
+@torch.no_grad()
+def answered(
+    policy: Policy,
+    batch: Mapping[str, Any],
+    reward: Reward,
+    settings: SamplingSettings,
+    *,
+    samples: int,
+    seed: int | None = None,
+) -> tuple[Rollout, list[dict[str, Any]], Scores]:
+    """What a policy answers to a batch, what that means, and how it scores; arguments as for `gather`."""
     prompts = policy.ask(batch)
     made = rollout.sample(policy, prompts, settings, samples=samples, seed=seed)
     told = [{**asked, "row": row} for asked, row in zip(prompts.asked, rows.split(batch), strict=True)]
     responses = policy.responses(prompts, made.owners, made.tokens)
     scores = safety.score(reward, [told[owner] for owner in made.owners], responses, name=type(reward).__name__)
-    rewards = scores.total.clone()
-    if unfinished == "drop":
-        rewards[~torch.tensor(made.ended, dtype=torch.bool)] = torch.nan
-    return Experience(dict(batch), made, rewards, numbers(made, rewards, scores, samples))
+    return made, responses, scores
 
 
 def numbers(made: Rollout, rewards: Tensor, scores: Scores, samples: int) -> dict[str, float]:
