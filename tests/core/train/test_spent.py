@@ -1,5 +1,7 @@
 """A task is told what share of the budget is spent with a step, in a run that begins and in one that goes on."""
 
+from contextlib import suppress
+
 import toy
 
 from stentor.train import fit, resume
@@ -17,10 +19,8 @@ def test_a_task_knows_the_share_of_the_budget_that_is_spent(tmp_path, monkeypatc
 
     monkeypatch.setattr(toy.ToyTask, "training_loss", training_loss)
     recipe = toy.recipe(toy.corpus(tmp_path), steps=4, checkpoint_every=1, valid_every=0)
-    try:
+    with suppress(KeyboardInterrupt, SystemExit):
         fit(recipe, tmp_path / "run", progress=False)
-    except (KeyboardInterrupt, SystemExit):
-        pass
     assert told == [0.25, 0.5]
     stop[0] = 0
     resume(tmp_path / "run", progress=False)
