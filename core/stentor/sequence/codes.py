@@ -114,7 +114,8 @@ class Grouped(Arrangement):
 
     def unpack(self, ids: Tensor) -> Codes:
         whole = ids[: len(ids) // self.group * self.group].reshape(-1, self.group)
-        return tuple(self.back(part.flatten(), place) for place, part in enumerate(whole.split(list(self.pattern), 1)))
+        parts = torch.split(whole, list(self.pattern), 1)
+        return tuple(self.back(part.flatten(), place) for place, part in enumerate(parts))
 
     def grammar(self, size: int, end: int) -> Grammar[Any]:
         """Whole groups until `end`."""

@@ -24,6 +24,10 @@ class Centroids(nn.Module):
         weight: of the states.
     """
 
+    shift: Tensor
+    scale: Tensor
+    usage: Tensor
+
     def __init__(self, size: int, acoustics: Tensor, states: int, *, weight: float = 1.0) -> None:
         super().__init__()
         self.size, self.faded = size, len(acoustics)

@@ -7,7 +7,6 @@ from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from stentor.interfaces.codec import CodecSpec
@@ -64,5 +63,5 @@ class DacCodec(HubCodec):
         return found
 
     def audio_of(self, codes: Tensor) -> Tensor:
-        found: Tensor = torch.atleast_2d(self.network.decode(audio_codes=codes[None]).audio_values)[0]
+        found: Tensor = self.network.decode(audio_codes=codes[None]).audio_values.flatten()
         return found

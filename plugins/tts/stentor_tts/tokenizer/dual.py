@@ -63,6 +63,7 @@ class DualCodec(Codec):
     """
 
     capabilities = frozenset({"streaming"})
+    source: Tensor
 
     def __init__(
         self,
@@ -111,12 +112,10 @@ class DualCodec(Codec):
         right: float = 0.24,
         **_: Any,
     ) -> CodecSpec:
-        wanted = {
-            name: (size, ranges.least(size, 2)) for name, size in (("linguistic", linguistic), ("semantic", semantic))
-        }
-        wanted |= {name: (value, _whole(value)) for name, value in (("block", block), ("left", left), ("right", right))}
-        ranges.refuse(wanted, "codec.")
         sizes = {"linguistic": linguistic, "semantic": semantic}
+        windows = {"block": block, "left": left, "right": right}
+        few = {name: (size, ranges.least(size, 2)) for name, size in sizes.items()}
+        ranges.refuse({**few, **{name: (value, _whole(value)) for name, value in windows.items()}}, "codec.")
         kept = [name for name in PATTERN if streams in ("both", name)]
         books = tuple(Codebook(name, sizes[name], PATTERN[name] / _GROUP_SECONDS) for name in kept)
         return CodecSpec(SAMPLE_RATE, books, tuple(PATTERN[name] for name in kept), GROUP)
@@ -157,7 +156,7 @@ class DualCodec(Codec):
         if not self._features:
             encoder = self._verified() if self.hears else None
             self._features.append(GroupFeatures(encoder, self.windows, self.names, states=self.states))
-        return self._features[0].to(self.books[self.names[0]].weight).eval()
+        return self._features[0].to(next(self.books.parameters())).eval()
 
     def quantise(self, features: Tensor) -> Codes:
         """Codes of the groups [G, F] of one utterance."""
@@ -168,7 +167,7 @@ class DualCodec(Codec):
         books = [cast(Centroids, self.books[name]) for name in self.names]
         per = [PATTERN[name] for name in self.names]
         widths = [count * (1 + book.weight.shape[1]) for book, count in zip(books, per, strict=True)]
-        split = features.split(widths, -1)
+        split = torch.split(features, widths, -1)
         return [(book, part.reshape(-1, 1 + book.weight.shape[1])) for book, part in zip(books, split, strict=True)]
 
     def initial_state(self, batch: int) -> DualState:

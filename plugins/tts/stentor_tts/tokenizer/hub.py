@@ -30,6 +30,7 @@ class HubCodec(Codec):
 
     model_type: ClassVar[str]
     sizes: ClassVar[Mapping[str, Mapping[str, Any]]]
+    network: Any
 
     def __init__(self, weights: str, codebooks: int) -> None:
         super().__init__()
@@ -166,8 +167,9 @@ def plain(network: nn.Module) -> nn.Module:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without the library's bar and report: what is wrong is told in a sentence of our own."""
-    from transformers.utils import logging
+    from transformers.utils import logging as library
 
+    logging: Any = library
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
