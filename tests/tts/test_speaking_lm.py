@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
+import soundfile
 import tiny_lm
 import torch
 
@@ -103,7 +104,7 @@ def test_codes_survive_the_cache():
 
 @pytest.mark.parametrize("order", ["by-word", "text-first"])
 def test_cloning_by_example_and_by_going_on(order):
-    task = tiny_lm.task(order=order)
+    task = tiny_lm.task(order=order, shown=0.5)
     example = tiny_lm.codes(task, 6, seed=9)
     asked = requests(task)[1]
     plain, shown, going_on = (
@@ -118,6 +119,29 @@ def test_cloning_by_example_and_by_going_on(order):
     assert going_on[-1] in task.speech.codes if order == "text-first" else going_on[-1] < task.text.size
     said = task.say([replace(asked, prompt=Prompt(example, "stop radio"))])[0]
     assert len(said.codes[0]) % task.spec.pattern[0] == 0  # what was given is no part of what is said
+
+
+def test_a_model_that_was_shown_no_examples_is_shown_none():
+    task = tiny_lm.task()
+    asked = requests(task)[1]
+    prompted = replace(asked, prompt=Prompt(tiny_lm.codes(task, 6)))
+    assert torch.equal(task.speech.plan(prompted).prompt, task.speech.plan(asked).prompt)
+
+
+def test_rows_name_examples_of_a_voice(tmp_path):
+    task = tiny_lm.task()
+    soundfile.write(tmp_path / "ada.wav", torch.randn(16000).mul(0.1).numpy(), 16000)
+    there, cpu = str(tmp_path / "ada.wav"), torch.device("cpu")
+    assert task.examples.of_row({}, cpu) is None
+    whole, part = (
+        task.examples.of_row({"prompt": told}, cpu)
+        for told in ({"audio": there, "text": "stop"}, {"audio": there, "start": 0.5, "duration": 0.4})
+    )
+    assert (whole.text, len(whole.codes[0]), whole.mel.shape) == ("stop", 16, (100, 80))
+    assert (part.text, len(part.codes[0])) == ("", 6)
+    for wrong in (5, {"path": there}, {"audio": str(tmp_path / "none.wav")}):
+        with pytest.raises(StentorError):
+            task.examples.of_row({"prompt": wrong}, cpu)
 
 
 def test_bad_requests_get_one_sentence():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from stentor.data.jsonl import BadRow
@@ -25,19 +25,19 @@ _SUPERVISION = frozenset({"id", "recording_id", "start", "duration", "channel"} 
 
 
 def parse(row: Any, folder: str) -> Utterance:
-    """The utterance of a decoded row; relative audio paths count from `folder`.
+    """The utterance of a decoded row; relative paths of audio, its own and `prompt.audio`, count from `folder`.
 
     Raises:
         BadRow: with the reason, when the row cannot be used.
     """
     _check_cut(row)
     if "recording" not in row:
-        return _text_alone(row)
+        return _text_alone(row, folder)
     recording = row["recording"]
     rate, frames = _integer(recording, "sampling_rate"), _integer(recording, "num_samples")
     start, duration = _stretch(row, recording, rate, frames)
     audio, channels = _source(recording, folder), _channels(recording)
-    told, custom = _told(row)
+    told, custom = _told(row, folder)
     return Utterance(
         id=_label(row.get("id"), "id", needed=True) or "",
         audio=audio,
@@ -54,9 +54,9 @@ def parse(row: Any, folder: str) -> Utterance:
     )
 
 
-def _text_alone(row: Mapping[str, Any]) -> Utterance:
+def _text_alone(row: Mapping[str, Any], folder: str) -> Utterance:
     """The utterance of a cut that has no recording: its duration is the time that the text takes to say."""
-    told, custom = _told(row)
+    told, custom = _told(row, folder)
     name, duration, text = _label(row.get("id"), "id", needed=True), _number(row, "duration"), _text(told.get("text"))
     if duration <= 0:
         raise BadRow(f"wrong duration: it lasts {duration:g} s")
@@ -69,7 +69,7 @@ def build(utterance: Utterance, folder: str) -> dict[str, Any]:
     every = list(range(utterance.channels))
     mono = utterance.channels == 1 or utterance.channel is not None
     channel: int | list[int] = (utterance.channel or 0) if mono else every
-    custom = dict(utterance.custom)
+    custom = _with_prompt(utterance.custom, lambda path: _relative(path, folder) if os.path.isabs(path) else path)
     told = {"id": utterance.id, "recording_id": utterance.id, "start": 0.0, "duration": utterance.duration}
     told |= {"channel": channel, "text": utterance.text, "language": utterance.language, "speaker": utterance.speaker}
     told |= {key: custom.pop(key) for key in ("gender", "alignment") if key in custom}
@@ -134,7 +134,7 @@ def _stretch(row: Mapping[str, Any], recording: Mapping[str, Any], rate: int, fr
     return start, min(duration, length - start)
 
 
-def _told(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+def _told(row: Mapping[str, Any], folder: str) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """The single supervision, and the custom fields of cut and supervision together."""
     supervisions = row.get("supervisions") or []
     if not isinstance(supervisions, list) or not all(isinstance(one, dict) for one in supervisions):
@@ -150,7 +150,15 @@ def _told(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any]]:
         custom.update({key: told[key] for key in ("gender", "alignment") if told.get(key)})
         _merge(custom, told.get("custom"))
     _merge(custom, row.get("custom"))
-    return told, custom
+    return told, _with_prompt(custom, lambda path: _absolute(path, folder))
+
+
+def _with_prompt(custom: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
+    """The custom fields, the audio of an example of the voice (``prompt: {audio, ...}``) put in its place."""
+    told = custom.get("prompt")
+    if not isinstance(told, Mapping) or not isinstance(told.get("audio"), str):
+        return dict(custom)
+    return {**custom, "prompt": {**told, "audio": place(told["audio"])}}
 
 
 def _merge(custom: dict[str, Any], more: Any) -> None:
@@ -171,6 +179,10 @@ def _source(recording: Mapping[str, Any], folder: str) -> str:
     kind, path = sources[0].get("type"), sources[0].get("source")
     if kind != "file":
         raise BadRow(f"an audio source must be a file: type {kind!r} is refused, a manifest runs and fetches nothing")
+    return _absolute(path, folder)
+
+
+def _absolute(path: Any, folder: str) -> str:
     if not isinstance(path, str) or not path or "\0" in path or not _encodable(path):
         raise BadRow("the path of the audio is not a path")
     if os.path.isabs(path):

@@ -85,6 +85,20 @@ def test_a_corpus_folder_can_be_moved(folder, tmp_path):
     assert str(folder).encode() not in gzip.decompress((folder / "all.jsonl.gz").read_bytes())
 
 
+def test_an_example_of_a_voice_moves_with_its_corpus(folder, tmp_path):
+    prompt = {"audio": str(folder / "clips" / "two.flac"), "text": "so"}
+    manifest.save(folder / "prompted.jsonl", [utterance(folder, custom={"prompt": prompt})])
+    assert json.loads((folder / "prompted.jsonl").read_text())["custom"]["prompt"]["audio"] == "clips/two.flac"
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(folder, moved)
+    (row,) = manifest.load(moved / "prompted.jsonl")
+    assert row.custom["prompt"] == {"audio": str(moved / "clips" / "two.flac"), "text": "so"}
+    line = (moved / "prompted.jsonl").read_text().replace("clips/two.flac", "../two.flac")
+    (moved / "prompted.jsonl").write_text(line)
+    with pytest.raises(StentorError, match="may not leave"):
+        manifest.load(moved / "prompted.jsonl")
+
+
 def test_audio_elsewhere_keeps_its_absolute_path(folder, tmp_path):
     manifest.save(tmp_path / "all.jsonl.gz", several(folder))
     assert manifest.load(tmp_path / "all.jsonl.gz") == several(folder)

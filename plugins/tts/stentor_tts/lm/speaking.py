@@ -113,12 +113,17 @@ class Speech:
         return Plan(pack([spans]).ids, grammar, request.drawn_by(self.sampling.seed))
 
     def _example(self, prompt: Prompt | None) -> tuple[Tensor | None, Utterance | None]:
-        """Codes that only show the voice, or words with the codes that said them, to be continued."""
+        """Codes that only show the voice, or words with the codes that said them, to be continued.
+
+        A model that was shown no example in training is shown none, and none is longer than those were.
+        """
         if prompt is None:
             return None, None
         ids = self.arrangement.pack(prompt.codes)
         units = self.lessons.spelling.units([(prompt.text, "")])
-        return (None, self.lessons.utterances([units], [ids])[0]) if units and len(ids) else (ids, None)
+        if units and len(ids):
+            return None, self.lessons.utterances([units], [ids])[0]
+        return (ids[: self.lessons.longest] if self.lessons.shown else None), None
 
     def _grammar(self, units: Sequence[Unit]) -> WordByWord:
         sampling, codec = self.sampling, self.codec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +20,7 @@ from stentor.train.assembly import build_role, build_text, class_of_role, config
 from stentor_tts.interfaces import Acoustic, Reference, Vocoder
 from stentor_tts.inventory import Inventory
 from stentor_tts.lm import layout
+from stentor_tts.lm.cloning import Examples
 from stentor_tts.lm.coding import CodesAsFrames, codes_of
 from stentor_tts.lm.later import Later
 from stentor_tts.lm.layout import Layout, Order, Pattern
@@ -39,7 +41,8 @@ class SpeakingLM(Task):
     recipe names an acoustic model and a vocoder (by the runs that trained them), or the codec decodes, it speaks aloud.
 
     A row says its text, or its field ``marked`` with tags in it, in the style of its field ``style``, in the voice of
-    its speaker where that is one of `voices`.
+    its speaker where that is one of `voices`. A row with a field ``prompt`` (a path, or ``{audio, start, duration,
+    text}``) speaks like that example: it goes on from it where its text is told, else is shown it in front.
 
     Args:
         order: ``by-word`` reads every word when its turn comes, ``text-first`` reads all before it speaks. By word,
@@ -111,6 +114,7 @@ class SpeakingLM(Task):
         )
         settings = Sampling(temperature, top_k, top_p, repetition_window, repetition_share, slowest, seed)
         self.speech = Speech(self.lessons, self.spec, settings)
+        self.examples = Examples(codec, self.spec)
         self.renderer = Renderer(codec, acoustic, vocoder, seed)
 
     @classmethod
@@ -195,6 +199,9 @@ class SpeakingLM(Task):
     def synthesise(self, batch: Mapping[str, Any]) -> list[Tensor]:
         """What the rows say, aloud (see the class); a row that says nothing has no samples."""
         requests = of_batch(batch, self.inventory, lenient=False)
+        customs = batch.get("custom") or [{} for _ in requests]
+        prompts = [self.examples.of_row(custom, self.device) for custom in customs]
+        requests = [replace(one, prompt=prompt) for one, prompt in zip(requests, prompts, strict=True)]
         return self.aloud(requests, self.say(requests))
 
     def aloud(self, requests: Sequence[Request], said: Sequence[Said]) -> list[Tensor]:
@@ -233,4 +240,4 @@ def reference(request: Request) -> Reference | None:
     prompt = request.prompt
     if prompt is None or prompt.mel is None:
         return None
-    return Reference(prompt.mel, prompt.codes if prompt.text else None)
+    return Reference(prompt.mel, prompt.codes)
