@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -97,7 +98,7 @@ class ConvNeXt(nn.Module):
         self.apply(_initialise)
 
     def initial_state(self, batch: int) -> BackboneState:
-        mixers = [block.mix for block in self.blocks if isinstance(block, ConvNeXtBlock)]
+        mixers = [block.mix for block in self._typed()]
         return BackboneState(tuple(one.initial_state(batch) for one in (self.embed, *mixers)))
 
     def step(
@@ -115,10 +116,13 @@ class ConvNeXt(nn.Module):
         made, _, buffer = self.embed.step(_masked(frames, mask), state.buffers[0], last=last)
         made = self.first(made)
         buffers.append(buffer)
-        for block, before in zip(self.blocks, state.buffers[1:], strict=True):
+        for block, before in zip(self._typed(), state.buffers[1:], strict=True):
             made, buffer = block.step(_masked(made, mask), before, last=last)
             buffers.append(buffer)
         return self.final(made), BackboneState(tuple(buffers))
+
+    def _typed(self) -> list[ConvNeXtBlock]:
+        return [cast(ConvNeXtBlock, block) for block in self.blocks]
 
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
         """All frames [B, T, dim] of whole utterances [B, T, C]."""

@@ -48,7 +48,7 @@ class PeriodDiscriminator(nn.Module):
     def forward(self, audio: Tensor) -> Judged:
         """Judge waveforms [B, N]."""
         rest = -audio.shape[-1] % self.period
-        seen = functional.pad(audio, (0, rest)).unflatten(-1, (-1, self.period)).unsqueeze(1)
+        seen = functional.pad(audio, (0, rest)).reshape(len(audio), 1, -1, self.period)
         return _through(seen, self.layers, self.final)
 
 

@@ -60,7 +60,7 @@ class Encoder(nn.Module):
         made, outer = self.outer.step(mel.normalised(frames), state.outer, last=last)
         waiting = torch.cat([state.waiting, made], 1)
         count = waiting.shape[1] // self.ratio
-        groups = waiting[:, : count * self.ratio].unflatten(1, (count, self.ratio)).flatten(2)
+        groups = waiting[:, : count * self.ratio].reshape(len(waiting), count, self.ratio * waiting.shape[2])
         made, inner = self.inner.step(self.fold(groups), state.inner, last=last)
         return self.project(made), EncoderState(held, outer, waiting[:, count * self.ratio :], inner)
 

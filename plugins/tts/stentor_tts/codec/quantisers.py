@@ -57,7 +57,7 @@ class FiniteScalars(Quantiser):
 
     def codes(self, vectors: Tensor) -> Tensor:
         bounded, half = self._bounded(vectors)
-        steps = (bounded.round() + half.floor()).long().unflatten(-1, (self.codebooks, -1))
+        steps = (bounded.round() + half).long().reshape(*vectors.shape[:-1], self.codebooks, len(self.levels))
         return (steps * self._places(vectors.device)).sum(-1)
 
     def vectors(self, codes: Tensor) -> Tensor:
