@@ -21,6 +21,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+# As the command line does: threads that wait by spinning take the core from the one they wait for on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import numpy as np
 import torch
 
