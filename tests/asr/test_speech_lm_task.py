@@ -151,3 +151,14 @@ def test_lora_by_configuration_trains_its_own_matrices_and_leaves_the_backbone_b
     assert prepare(again, settings)[0] == inventory
     again.load_state_dict(task.state_dict())
     assert again.eval().predict(batch_of(TEXTS)) == task.eval().predict(batch_of(TEXTS))
+
+
+def test_it_answers_as_a_policy(trained):
+    batch = {**batch_of(TEXTS[:2]), "ids": ["a", "b"], "custom": [{"keywords": ["red"]}, {}]}
+    prompts = trained.ask(batch)
+    assert prompts.asked[0] == {"keywords": ["red"], "id": "a", "reference": TEXTS[0]}
+    assert prompts.embeddings[0].requires_grad, "what is preferred can tune the adapter"
+    made = trained.generate(prompts.embeddings, batch["frame_lengths"] // 2).tokens
+    assert [one["text"] for one in trained.responses(prompts, [0, 1], made)] == trained.predict(batch) == TEXTS[:2]
+    assert trained.tokens_of({"text": TEXTS[1]}) == made[1] == trained.tokens_of({"tokens": made[1]})
+    assert all(bool(prompts.grammar.allowed(None)[row].all()) for row in made) and made[0][-1] in prompts.stop_ids

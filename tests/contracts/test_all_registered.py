@@ -82,7 +82,15 @@ OWN = {
     },
     "flow": {
         "codec": {"name": "fsq", "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1},
-        "acoustic": {"name": "flow-dit", "dim": 32, "layers": 1, "heads": 2, "hidden": 32, "steps": 2, "variation": 0.0},
+        "acoustic": {
+            "name": "flow-dit",
+            "dim": 32,
+            "layers": 1,
+            "heads": 2,
+            "hidden": 32,
+            "steps": 2,
+            "variation": 0.0,
+        },
         "vocoder": {"name": "griffin-lim", "iterations": 2},
     },
     "neural-codec": {"codec": {"name": "fsq", "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1}},

@@ -64,8 +64,11 @@ def generate(
         "repetition_window": settings.repetition_window > 0,
     }
     if drafter is not None and any(beyond.values()):
-        raise StentorError("with a drafter each prompt has one greedy continuation, the model's log-probabilities and "
-                           "no repetition guard.", path=next(name for name, asked in beyond.items() if asked))  # fmt: skip
+        raise StentorError(
+            "with a drafter each prompt has one greedy continuation, the model's log-probabilities and "
+            "no repetition guard.",
+            path=next(name for name, asked in beyond.items() if asked),
+        )
     if not prompts:
         return Generation([], [], [] if settings.log_probs else None)
     options: dict[str, Any] = {"grammar": grammar, "on_token": on_token, "stop": stop}

@@ -18,10 +18,11 @@ from stentor.interfaces.adapter import Adapter
 from stentor.interfaces.backbone import Backbone
 from stentor.interfaces.drafter import Drafter
 from stentor.interfaces.encoder import Encoder
+from stentor.interfaces.policy import Policy, Prompts, asked_of, text_of
 from stentor.interfaces.task import Loss, Task
 from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.model.speech_lm import SpeechLM, flatten
-from stentor.sequence.grammar import only
+from stentor.sequence.grammar import Grammar, only
 from stentor.sequence.packing import pack
 from stentor.sequence.vocabulary import Vocabulary
 from stentor.train.assembly import build_role, build_text
@@ -32,7 +33,7 @@ from stentor_asr.rates import sparse
 Sections = Mapping[str, Mapping[str, Any]]
 
 
-class SpeechLMTask(Task):
+class SpeechLMTask(Task, Policy):
     """Frozen or trained encoder -> adapter -> causal backbone; next-token loss on the transcript.
 
     A CTC loss on the adapter's output (Graves et al., 2006) may be added: it makes the adapter find the words early,
@@ -177,20 +178,44 @@ class SpeechLMTask(Task):
             prompts: from `prompts`.
             lengths: int64 [B], embeddings heard per row, which limit the transcripts.
         """
-        longest = [max(8, round(n / self.rate * self.tokens_per_second)) for n in lengths.tolist()]
-        end = self.vocabulary.control("end")
-        text_ids = [*self.vocabulary.block("text").range, end]
+        longest = self._longest(lengths)
         made = generate(
             self.model.backbone,
             prompts,
-            GenerationSettings(max_new_tokens=max(longest), stop_ids=(end,)),
-            grammar=only(self.vocabulary.size, text_ids),
+            GenerationSettings(max_new_tokens=max(longest), stop_ids=(self.vocabulary.control("end"),)),
+            grammar=self._grammar(),
             stop=lambda row, tokens: len(tokens) >= longest[row],
             drafter=self.drafter,
             prompt_ids=[layout.prompt_ids(self.vocabulary, len(prompt) - 2) for prompt in prompts],
         )
         self._counted.add(made.statistics)
         return made
+
+    def _longest(self, lengths: Tensor) -> list[int]:
+        """Tokens of the longest transcript of each row, of whose embeddings there are `lengths` [B]."""
+        return [max(8, round(n / self.rate * self.tokens_per_second)) for n in lengths.tolist()]
+
+    def _grammar(self) -> Grammar[None]:
+        """What a transcript may be made of: text up to ``end``."""
+        allowed = [*self.vocabulary.block("text").range, self.vocabulary.control("end")]
+        return only(self.vocabulary.size, allowed)
+
+    @property
+    def backbone(self) -> Backbone:
+        return self.model.backbone
+
+    def ask(self, batch: Mapping[str, Any]) -> Prompts:
+        heard, lengths = self.hear(batch)
+        end = self.vocabulary.control("end")
+        return Prompts(self.prompts(heard, lengths), asked_of(batch), self._longest(lengths), self._grammar(), (end,))
+
+    def tokens_of(self, response: Mapping[str, Any]) -> list[int]:
+        if "tokens" in response:
+            return list(response["tokens"])
+        return [*self.text.encode(text_of(response)), self.vocabulary.control("end")]
+
+    def responses(self, prompts: Prompts, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+        return [{"text": self.written(row), "tokens": list(row)} for row in tokens]
 
     def written(self, ids: Sequence[int]) -> str:
         """The text of generated ids."""

@@ -118,7 +118,7 @@ def _scored(policy: Any, batch: dict[str, Any], reward: Reward, **options: Any) 
     made, responses, scores = experience.answered(policy, batch, reward, **options)
     found: Candidates = {name: [] for name in batch["ids"]}
     for owner, response, score in zip(made.owners, responses, scores.total.tolist(), strict=True):
-        told = {key: response[key] for key in ("text", "tokens") if key in response}
+        told: dict[str, Any] = {key: response[key] for key in ("text", "tokens") if key in response}
         found[batch["ids"][owner]].append(told if math.isnan(score) else {**told, "score": score})
     return found
 

@@ -45,7 +45,9 @@ class Examples:
         start, seconds = float(told.get("start") or 0.0), told.get("duration")
         long = seconds is None or float(seconds) > LONGEST
         waves = [
-            torch.from_numpy(audio.read(told["audio"], rate, start, LONGEST if long else float(seconds)))
+            torch.from_numpy(
+                audio.read(told["audio"], rate, start, LONGEST if seconds is None or long else float(seconds))
+            )
             for rate in (self.spec.sample_rate, SAMPLE_RATE)
         ]
         return self.heard(*waves, text="" if long and seconds else str(told.get("text") or ""), device=device)

@@ -27,7 +27,7 @@ class CodesAsFrames(nn.Module):
         self._first = Lock()
 
     def __getstate__(self) -> dict[str, object]:
-        return {**super().__getstate__(), "_first": None}  # type: ignore[misc]
+        return {**super().__getstate__(), "_first": None}  # type: ignore[misc,no-untyped-call]
 
     @torch.no_grad()
     def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
