@@ -58,8 +58,8 @@ def test_weights_that_are_not_there_are_a_problem_and_nothing_is_called_fine(tmp
 def test_one_bad_recipe_does_not_end_the_check_of_all(capsys):
     assert main(["validate", "--all", "text.pieces=0"]) == 2
     told = [line for line in capsys.readouterr().err.splitlines() if line[0] != " "]
-    with_text = [name for name in installed().recipes if "text" in compose(name).sections]
-    assert told == [f"{name}: 1 problem" for name in sorted(with_text)] and len(told) > 2
+    # a recipe without a text tokenizer has no such section to change
+    assert told == [f"{name}: 1 problem" for name in sorted(installed().recipes)] and len(told) > 2
 
 
 def test_an_ablation_checks_its_whole_grid_before_it_begins(tmp_path, capsys):
