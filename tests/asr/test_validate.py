@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from stentor.cli import main
-from stentor.config import compose
 from stentor.plugins import installed
 
 WRONG = {
