@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -10,6 +11,7 @@ import torch
 
 from stentor.data.collate import pad
 from stentor.errors import StentorError
+from stentor.train.initialise import Parent, initialise
 from stentor_tts.lm.request import Prompt, of_batch, read
 
 
@@ -142,6 +144,23 @@ def test_rows_name_examples_of_a_voice(tmp_path):
     for wrong in (5, {"path": there}, {"audio": str(tmp_path / "none.wav")}):
         with pytest.raises(StentorError):
             task.examples.of_row({"prompt": wrong}, cpu)
+
+
+def test_a_run_begun_with_another_may_know_more_voices():
+    parent = tiny_lm.task()
+    fresh = tiny_lm.task(seed=1, state=parent.state(), texts=None, voices=["dora", "bruno"], emotions=["happy"])
+    assert fresh.vocabulary.control("voice:bruno") == parent.vocabulary.control("voice:bruno")
+    assert fresh.vocabulary.size == parent.vocabulary.size + 2
+    tensors = dict(parent.state_dict())
+    initialise(fresh, Parent(Path("parent"), 1, parent.state(), tensors))
+    for name in fresh.growing():
+        assert torch.equal(fresh.state_dict()[name][: parent.vocabulary.size], tensors[name])
+    packed = fresh.speech.plan(read("stop", fresh.inventory, voice="dora")).prompt
+    assert fresh.vocabulary.control("voice:dora") in packed
+    back = tiny_lm.task(seed=2, state=fresh.state(), texts=None, voices=["dora", "bruno"], emotions=["happy"])
+    assert back.vocabulary.state() == fresh.vocabulary.state()
+    with pytest.raises(StentorError, match="other codebooks"):
+        tiny_lm.task({**tiny_lm.SECTIONS, "codec": {"name": "dual", "semantic": 31}}, state=parent.state(), texts=None)
 
 
 def test_bad_requests_get_one_sentence():

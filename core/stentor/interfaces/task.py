@@ -121,6 +121,14 @@ class Task(Component, nn.Module):
             missing: names of the tensors that the other run did not have; a task may set them from those it did have.
         """
 
+    def growing(self) -> Collection[str]:
+        """Names of the tensors whose rows are ids of the task's vocabulary.
+
+        A run that begins with the weights of another (`train.initialise`) may have more of them than that one: the
+        first rows are copied, the others stay as built.
+        """
+        return ()
+
     def training_state(self) -> dict[str, Any]:
         """What the next step depends on beside weights, optimiser and random sources: tensors and plain data.
 

@@ -41,7 +41,7 @@ class Parent:
 
 
 def initialise(task: Task, parent: Parent) -> tuple[set[str], dict[str, Any]]:
-    """Copy the weights of `parent` into the tensors of `task` that have the same name.
+    """Copy the weights of `parent` into the tensors of `task` that have the same name; tables that grow keep old rows.
 
     The task is told what the parent did not have (`Task.initialised`): it may set that itself, else it stays as built.
 
@@ -63,12 +63,14 @@ def initialise(task: Task, parent: Parent) -> tuple[set[str], dict[str, Any]]:
             f"the run '{parent.folder}' has LoRA weights, e.g. '{homeless[0]}', and this recipe has no place for them"
         )
         raise StentorError(f"{told}; give train.lora the same rank and layers.", path="train.initialise")
+    growing = set(task.growing())
     with torch.no_grad():
         for name, tensor in taken.items():
-            if own[name].shape != tensor.shape:
+            target = own[name][: len(tensor)] if name in growing else own[name]
+            if target.shape != tensor.shape:
                 shapes = f"{tuple(tensor.shape)} in the run '{parent.folder}', {tuple(own[name].shape)} here"
                 raise StentorError(f"the shape of '{name}' is {shapes}.", path="train.initialise")
-            own[name].copy_(tensor)
+            target.copy_(tensor)
     task.initialised(set(own) - set(taken))
     after = weights.digests(task)
     return {name for name, digest in after.items() if before[name] != digest}, parent.provenance(taken)

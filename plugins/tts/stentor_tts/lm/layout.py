@@ -11,13 +11,14 @@ A word in a span has the span's control before its ids.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from stentor.errors import StentorError
 from stentor.interfaces.codec import CodecSpec
 from stentor.sequence import spans
 from stentor.sequence.codes import Arrangement, Delayed, Grouped, add_blocks
@@ -31,14 +32,27 @@ Pattern = Literal["grouped", "delayed"]
 CONTROLS = ("begin", "like", "speak", "word", "last", "end", "pad")
 
 
-def vocabulary(text_size: int, codec: CodecSpec, inventory: Inventory) -> Vocabulary:
-    """Text ids 0..text_size-1, a block for each codebook, the controls, and those of the inventory."""
+def vocabulary(
+    text_size: int, codec: CodecSpec, inventory: Inventory, state: Sequence[Mapping[str, Any]] | None = None
+) -> Vocabulary:
+    """Text ids 0..text_size-1, a block for each codebook, the controls, and those of the inventory.
+
+    With the `state` of an earlier vocabulary its ids stay, and what it lacks of the inventory comes behind them.
+
+    Raises:
+        StentorError: when the earlier one is of another text or codec.
+    """
     built = Vocabulary()
     built.add("text", text_size)
     add_blocks(built, codec)
     built.add_controls(CONTROLS)
-    if inventory.controls():
-        built.add_controls(inventory.controls(), "inventory")
+    if state is not None:
+        own, built = built.state(), Vocabulary.from_state(state)
+        if list(state[: len(own)]) != own:
+            raise StentorError("the vocabulary is of another text tokenizer or of other codebooks.", path="codec")
+    known = {token for block in built.blocks() for token in block.tokens}
+    if fresh := [name for name in inventory.controls() if name not in known]:
+        built.add_controls(fresh, f"inventory-{len(built.blocks())}")
     return built
 
 

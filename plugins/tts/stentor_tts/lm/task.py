@@ -16,6 +16,7 @@ from stentor.interfaces.task import Loss, Task
 from stentor.interfaces.tokenizer import TextTokenizer
 from stentor.model.speech_lm import SpeechLM
 from stentor.sequence.packing import pack
+from stentor.sequence.vocabulary import Vocabulary
 from stentor.train.assembly import build_role, build_text, class_of_role, configured_of
 from stentor_tts.interfaces import Acoustic, Reference, Vocoder
 from stentor_tts.inventory import Inventory
@@ -32,6 +33,7 @@ from stentor_tts.lm.speaking import Said, Speech
 from stentor_tts.lm.units import Spelling
 
 Sections = Mapping[str, Mapping[str, Any]]
+_INVENTORY = ("voices", "styles", "emotions", "scales", "spans")
 
 
 class SpeakingLM(Task):
@@ -104,18 +106,22 @@ class SpeakingLM(Task):
         super().__init__()
         self.text, self.codec, self.spec = text, codec, spec_of(codec.section)
         self.inventory = Inventory(tuple(voices), tuple(styles), tuple(emotions), tuple(scales), tuple(spans))
-        self.vocabulary = layout.vocabulary(text.size, self.spec, self.inventory)
         self.model = SpeechLM(backbone)
-        self.arrangement = layout.arrangement(self.vocabulary, self.spec, arrangement)
-        spelling = Spelling(text)
-        laid = Layout(self.vocabulary, order, spelling.space)
-        self.lessons = Lessons(
-            laid, spelling, self.arrangement, self.spec, shown=shown, example_seconds=example_seconds
-        )
-        settings = Sampling(temperature, top_k, top_p, repetition_window, repetition_share, slowest, seed)
-        self.speech = Speech(self.lessons, self.spec, settings)
+        self.order, self.pattern = order, arrangement
+        self._shown = {"shown": shown, "example_seconds": example_seconds}
+        self._sampling = Sampling(temperature, top_k, top_p, repetition_window, repetition_share, slowest, seed)
+        self._lay(layout.vocabulary(text.size, self.spec, self.inventory))
         self.examples = Examples(codec, self.spec)
         self.renderer = Renderer(codec, acoustic, vocoder, seed)
+
+    def _lay(self, vocabulary: Vocabulary) -> None:
+        """Teach and speak in the ids of `vocabulary`."""
+        self.vocabulary = vocabulary
+        self.arrangement = layout.arrangement(vocabulary, self.spec, self.pattern)
+        spelling = Spelling(self.text)
+        laid = Layout(vocabulary, self.order, spelling.space)
+        self.lessons = Lessons(laid, spelling, self.arrangement, self.spec, **self._shown)
+        self.speech = Speech(self.lessons, self.spec, self._sampling)
 
     @classmethod
     def assemble(
@@ -128,17 +134,16 @@ class SpeakingLM(Task):
     ) -> SpeakingLM:
         text: TextTokenizer = build_text(cls, sections, texts, state)
         spec = spec_of(sections["codec"])
-        own = {
-            name: tuple(configured[name])
-            for name in ("voices", "styles", "emotions", "scales", "spans")
-            if name in configured
-        }
-        size = layout.vocabulary(text.size, spec, Inventory(**own)).size
-        backbone: Backbone = build_role(cls, sections, "backbone", size)
+        declared = {name: tuple(configured[name]) for name in _INVENTORY if name in configured}
+        known = None if state is None else state.get("vocabulary")
+        vocabulary = layout.vocabulary(text.size, spec, Inventory(**declared), known)
+        backbone: Backbone = build_role(cls, sections, "backbone", vocabulary.size)
         parts = [Later[Any]("codec", sections["codec"])]
         for role, wired in (("acoustic", (spec,)), ("vocoder", ())):
             parts.append(Later[Any](role, sections[role], *wired) if role in sections else None)  # type: ignore[arg-type]
-        return cls(backbone, text, *parts, **configured)
+        task = cls(backbone, text, *parts, **configured)
+        task._lay(vocabulary)
+        return task
 
     @classmethod
     def check(cls, sections: Sections, **configured: Any) -> list[Problem]:
@@ -165,7 +170,12 @@ class SpeakingLM(Task):
         return CodesAsFrames(self.codec.built)
 
     def state(self) -> dict[str, Any]:
-        return {"text": dict(self.text.state())}
+        return {"text": dict(self.text.state()), "vocabulary": self.vocabulary.state()}
+
+    def growing(self) -> list[str]:
+        """Embedding and projection: a run that begins with another's weights may know more voices and tags."""
+        found = self.model.backbone.named_parameters()
+        return [f"model.backbone.{name}" for name, value in found if len(value) == self.vocabulary.size]
 
     def training_state(self) -> dict[str, Any]:
         return {"memory": self.lessons.remembered()}
