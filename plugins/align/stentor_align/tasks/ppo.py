@@ -105,6 +105,7 @@ class PPOTask(ReinforcedTask):
     def prepare(self, found: Experience) -> dict[str, Any]:
         rows = found.usable
         if not rows:
+            self._adapt(torch.zeros(0))
             return {"rows": rows}
         lengths = [len(found.rollout.tokens[row]) for row in rows]
         old = padded(chosen(found.rollout.log_probs, rows), lengths)
@@ -119,10 +120,9 @@ class PPOTask(ReinforcedTask):
         rewards[torch.arange(len(rows)), ends] += found.rewards[rows]
         values = padded(self._values(found, rows).cpu(), lengths)
         gains, returns = advantages.generalised(rewards, values, mask, discount=self.discount, decay=self.decay)
-        measured = float(apart.sum(1).mean())
-        if self.coefficient.target:
-            self.coefficient.update(_over_processes(measured), len(rows) * _processes())
-        told = {"kl": measured, "kl_weight": self.coefficient.value, "explained": _explained(values, returns, mask)}
+        self._adapt(apart.sum(1))
+        told = {"kl": float(apart.sum(1).mean()), "kl_weight": self.coefficient.value,
+                "explained": _explained(values, returns, mask)}  # fmt: skip
         return {"rows": rows, "old": old, "gains": whitened(gains, mask), "returns": returns, "values": values,
                 "numbers": told}  # fmt: skip
 
@@ -146,6 +146,18 @@ class PPOTask(ReinforcedTask):
         parts = {**told, **extra["numbers"], "policy_loss": policy_loss, "value_loss": value_loss}
         parts["clipped"] = clipped.clipped_share(log_probs.detach(), old, gains, mask, low=self.clip)
         return self.tuned(value, int(mask.sum()), parts)
+
+    def _adapt(self, apart: Tensor) -> None:
+        """Answer the divergences float [B] of responses; all processes count theirs together, those without any too."""
+        if not self.coefficient.target:
+            return
+        found = torch.stack([apart.sum(), torch.tensor(float(len(apart)))])
+        if _processes() > 1:
+            found = found.to(self.bearing.device)
+            torch.distributed.all_reduce(found)
+        total, count = found.tolist()
+        if count:
+            self.coefficient.update(total / count, int(count))
 
     def untouched(self, policy_loss: Tensor) -> Tensor:
         """0, which leaves the policy without any gradient; several processes wait for one, so there it is 0 too."""
@@ -185,12 +197,3 @@ def _explained(values: Tensor, returns: Tensor, mask: Tensor) -> float:
 def _processes() -> int:
     there = torch.distributed.is_available() and torch.distributed.is_initialized()
     return torch.distributed.get_world_size() if there else 1
-
-
-def _over_processes(value: float) -> float:
-    """The mean of a number over all processes."""
-    if _processes() == 1:
-        return value
-    found = torch.tensor(value)
-    torch.distributed.all_reduce(found)
-    return float(found) / _processes()
