@@ -1,0 +1,44 @@
+"""Reinforcement learning in two processes: samples of their own, one model, one price of divergence, exact resume."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from stentor.train import checkpoint
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.slow
+
+
+def run(verb, name, folder):
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(HERE / "two_tuners.py"), verb, name, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["ppo", "grpo"])
+def test_tunes_and_resumes(tmp_path, name):
+    tiny.kept(tmp_path / "parent")
+    tiny.manifest(tmp_path, tiny.preferred())
+    folder = tmp_path / "run"
+    run("fit", name, folder)
+    assert [line["step"] for line in tiny.lines(folder)] == [1, 2, 3, 4, 5, 6], "one process alone writes"
+    last, middle = (checkpoint.read(checkpoint.place(folder / "checkpoints", step)) for step in (6, 3))
+    one, other = middle.state()["task"]
+    if name == "ppo":
+        assert one["kl"] == other["kl"] != 0.05 and one["steps"] == other["steps"] == 3
+        told = [state["experience"]["rollout"]["tokens"] for state in (one, other)]
+        assert told[0] != told[1], "each process samples for itself"
+    expected = load_file(last.weights)
+    shutil.rmtree(last.folder)
+    run("resume", name, folder)
+    again = load_file(checkpoint.newest(folder / "checkpoints").weights)
+    assert all(torch.equal(expected[tensor], again[tensor]) for tensor in expected)
