@@ -24,7 +24,9 @@ KINDS = pytest.mark.parametrize("kind", [FlowDiT, FlowUNet])
 def model(kind=FlowDiT, **changes):
     """One whose layers all do something: they begin at zero."""
     torch.manual_seed(0)
-    made = kind(SPEC, **{**SIZES[kind], "hidden": 32, "steps": 2, "variation": 0.0, **changes}).eval()
+    made = kind(
+        SPEC, **{**SIZES[kind], "hidden": 32, "steps": 2, "temperature": 1.0, "variation": 0.0, **changes}
+    ).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -128,6 +130,11 @@ def test_the_seed_decides_and_nothing_else(kind):
     torch.rand(5)
     assert torch.equal(first, speaker.generate([said], [None], seed=1)[0])
     assert not torch.equal(first, speaker.generate([said], [None], seed=2)[0])
+
+
+def test_at_temperature_zero_every_seed_gives_the_same():
+    speaker, said = model(temperature=0.0), codes(4)
+    assert torch.equal(*(speaker.generate([said], [None], seed=seed)[0] for seed in (1, 2)))
 
 
 @KINDS

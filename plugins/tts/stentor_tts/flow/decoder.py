@@ -52,6 +52,7 @@ class FlowDecoder(Acoustic):
         lookahead: groups behind a chunk whose codes it sees.
         steps: of Euler's method.
         sway: how much closer together the steps lie at the beginning, see `noise.times`.
+        temperature: scale of the noise that sampling begins with.
         guidance: classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598); 0 is none.
         drop: share of training rows without any condition; half as many more are without reference.
         variation: share of training rows in a voice that is drawn, see `voices.VoiceWarp`.
@@ -73,6 +74,7 @@ class FlowDecoder(Acoustic):
         lookahead: int,
         steps: int,
         sway: float,
+        temperature: float,
         guidance: float,
         drop: float,
         variation: float,
@@ -82,11 +84,12 @@ class FlowDecoder(Acoustic):
         if heads < 1 or dim % (4 * heads):
             raise StentorError(f"a width of {dim} does not part into {heads} heads, each a multiple of 4 wide.",
                                path="acoustic.dim", value=dim)  # fmt: skip
-        if steps < 1 or min(chunk, left, lookahead, guidance, drop, variation) < 0 or not -1 <= sway <= 0:
+        if steps < 1 or min(chunk, left, lookahead, temperature, guidance, drop, variation) < 0 or not -1 <= sway <= 0:
             raise StentorError("steps must be at least 1, sway between -1 and 0, all else at least 0.", path="acoustic")
         self.grid = Grid(codec, stack)
         self.chunk, self.left, self.lookahead, self.width = chunk, left, lookahead, dim // heads
-        self.steps, self.sway, self.guidance, self.drop, self.run = steps, sway, guidance, drop, run
+        self.steps, self.sway, self.temperature, self.guidance = steps, sway, temperature, guidance
+        self.drop, self.run = drop, run
         self.warp = VoiceWarp(variation, _FORMANTS, _PITCH, _COLOUR) if variation else None
         self.codes = CodeEncoder(self.grid, dim, lookahead)
         self.speaker = Speaker(self.grid.channels, dim)
@@ -206,7 +209,7 @@ class FlowDecoder(Acoustic):
         rows, count = said.shape[:2]
         positions, voice = self.grid.positions, state.voice
         x = noise(state.seed, state.done // positions, count // positions, positions, self.grid.channels).to(said)
-        x = x.expand(rows, -1, -1)
+        x = (x * self.temperature).expand(rows, -1, -1)
         if self.guidance:
             said, valid = torch.cat([said, self.silent.expand_as(said)]), valid.repeat(2, 1)
         kept = []

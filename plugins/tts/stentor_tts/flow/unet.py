@@ -25,6 +25,7 @@ class FlowUNet(FlowDecoder):
         lookahead: groups behind a chunk whose codes it sees.
         steps: of Euler's method.
         sway: from 0 (even steps) to -1 (steps lie closest together where the path begins).
+        temperature: scale of the noise that sampling begins with; below 1 is plainer, and easier to understand.
         guidance: how far to go beyond the conditioned prediction, away from the unconditioned one; 0 is none.
         drop: share of training rows without any condition, which guidance needs; half as many are without reference.
         variation: share of training rows in a voice that is drawn, by warping reference and target alike.
@@ -45,6 +46,7 @@ class FlowUNet(FlowDecoder):
         lookahead: int = 1,
         steps: int = 6,
         sway: float = 0.0,
+        temperature: float = 0.6,
         guidance: float = 0.7,
         drop: float = 0.15,
         variation: float = 0.3,
@@ -52,7 +54,7 @@ class FlowUNet(FlowDecoder):
     ) -> None:
         super().__init__(
             codec, dim=dim, heads=heads, stack=stack, chunk=chunk, left=left, lookahead=lookahead, steps=steps,
-            sway=sway, guidance=guidance, drop=drop, variation=variation, run=run,
+            sway=sway, temperature=temperature, guidance=guidance, drop=drop, variation=variation, run=run,
         )  # fmt: skip
         if self.grid.positions % UNet.stride:
             raise StentorError(
