@@ -132,3 +132,15 @@ def test_what_speakers_said_is_shown_in_training_and_survives_a_resume():
     assert other.lessons.memory.keys() == lessons.memory.keys() == {"ada", "bruno", "carla"}
     kept, there = other.lessons.memory["ada"], lessons.memory["ada"]
     assert torch.equal(kept.codes, there.codes) and list(kept.units) == list(there.units)
+
+
+def test_codes_that_are_read_are_disturbed_in_training_and_never_those_to_be_said():
+    task = tiny_lm.task(disturbed=0.3)
+    packed = pack([task.lessons.layout.example(STYLE, utterance(task, 40, seed)) for seed in range(6)])
+    assert task.lessons.disturbed(packed) is packed
+    found = task.train().lessons.disturbed(packed)
+    changed = found.ids != packed.ids
+    assert torch.equal(found.targets, packed.targets) and torch.equal(found.weights, packed.weights)
+    books = task.arrangement.books(packed.ids)
+    assert torch.equal(task.arrangement.books(found.ids), books) and not changed[books < 0].any()
+    assert 0.2 < changed[books >= 0].float().mean() < 0.35

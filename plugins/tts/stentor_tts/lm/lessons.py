@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from stentor.interfaces.codec import CodecSpec, Codes
 from stentor.sequence.codes import Arrangement
+from stentor.sequence.packing import Packed
 from stentor.sequence.spans import Span
 from stentor_tts.inventory import NEUTRAL, Style
 from stentor_tts.lm.aligner import Aligner, starts
@@ -34,6 +36,7 @@ class Lessons(nn.Module):
         codec: whose codes they are.
         shown: share of rows that are shown their voice.
         example_seconds: longest example in front (s).
+        noise: share of codes that are read as others in training.
 
     Attributes:
         memory: what each speaker has last said plainly, in training.
@@ -48,10 +51,11 @@ class Lessons(nn.Module):
         *,
         shown: float,
         example_seconds: float,
+        noise: float,
     ) -> None:
         super().__init__()
         self.layout, self.spelling, self.arrangement = layout, spelling, arrangement
-        self.shown, self.step = shown, codec.group
+        self.shown, self.noise, self.step = shown, noise, codec.group
         self.longest = round(example_seconds * codec.sample_rate / codec.group_samples) * codec.group
         first, last = arrangement.ranges[0].start, max(book.stop for book in arrangement.ranges)
         self.first, self.filler = first, last - first
@@ -78,6 +82,18 @@ class Lessons(nn.Module):
         if plain and float(torch.rand(())) < _CONTINUED:
             return self.layout.example(style.unnamed, before + said)
         return self.layout.example(style.unnamed, said, self._stretch(before.codes))
+
+    def disturbed(self, packed: Packed) -> Packed:
+        """In training, some of the codes that are read changed for others of the same codebook in the batch."""
+        if not (self.training and self.noise):
+            return packed
+        ids, books = packed.ids.clone(), self.arrangement.books(packed.ids)
+        chosen = torch.rand(ids.shape) < self.noise
+        for place in range(len(self.arrangement.ranges)):
+            own, changed = ids[books == place], (books == place) & chosen
+            if len(own):
+                ids[changed] = own[torch.randint(len(own), (int(changed.sum()),))]
+        return replace(packed, ids=ids)
 
     def utterances(self, units: Sequence[Sequence[Unit]], ids: Sequence[Tensor]) -> list[Utterance]:
         """Words with their codes; by word, each word with its own, to the nearest group."""

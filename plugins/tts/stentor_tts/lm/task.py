@@ -58,11 +58,13 @@ class SpeakingLM(Task):
         spans: tags that hold for some of the words.
         shown: share of training rows that are shown their voice by an example of their speaker, in place of its name.
         example_seconds: longest such example (s).
+        disturbed: share of the codes that the model goes on from which are others in training than were said, so that
+            one wrong code of its own does not lead it astray later.
         temperature: of sampling; 0 takes the best code each time.
         top_k: sample among so many best codes; 0: among all.
         top_p: sample among the fewest best codes that together have this probability.
         repetition_window: codes that the repetition guard looks back on; 0: no guard.
-        repetition_share: share of them that one code may be before it is drawn anew.
+        repetition_share: share of them that one code may be before it is drawn anew; held vowels repeat codes rightly.
         slowest: text ids per second that slow speech still says; what takes longer is ended.
         seed: of what is drawn.
     """
@@ -95,11 +97,12 @@ class SpeakingLM(Task):
         spans: Sequence[str] = ("fast", "slow", "loud", "soft"),
         shown: float = 0.0,
         example_seconds: float = 3.0,
+        disturbed: float = 0.0,
         temperature: float = 0.7,
         top_k: int = 0,
         top_p: float = 0.95,
-        repetition_window: int = 10,
-        repetition_share: float = 0.1,
+        repetition_window: int = 20,
+        repetition_share: float = 0.2,
         slowest: float = 4.0,
         seed: int = 0,
     ) -> None:
@@ -108,7 +111,7 @@ class SpeakingLM(Task):
         self.inventory = Inventory(tuple(voices), tuple(styles), tuple(emotions), tuple(scales), tuple(spans))
         self.model = SpeechLM(backbone)
         self.order, self.pattern = order, arrangement
-        self._shown = {"shown": shown, "example_seconds": example_seconds}
+        self._lessons = {"shown": shown, "example_seconds": example_seconds, "noise": disturbed}
         self._sampling = Sampling(temperature, top_k, top_p, repetition_window, repetition_share, slowest, seed)
         self._lay(layout.vocabulary(text.size, self.spec, self.inventory))
         self.examples = Examples(codec, self.spec)
@@ -120,7 +123,7 @@ class SpeakingLM(Task):
         self.arrangement = layout.arrangement(vocabulary, self.spec, self.pattern)
         spelling = Spelling(self.text)
         laid = Layout(vocabulary, self.order, spelling.space)
-        self.lessons = Lessons(laid, spelling, self.arrangement, self.spec, **self._shown)
+        self.lessons = Lessons(laid, spelling, self.arrangement, self.spec, **self._lessons)
         self.speech = Speech(self.lessons, self.spec, self._sampling)
 
     @classmethod
@@ -191,7 +194,7 @@ class SpeakingLM(Task):
             raise StentorError(
                 f"none of the rows {', '.join(batch['ids'][:3])} ... has both words and sound.", path="data.train"
             )
-        packed = pack(examples)
+        packed = self.lessons.disturbed(pack(examples))
         losses, places = self.model.token_losses(packed, self.model(packed))
         return self._loss(losses, packed.targets[places])
 
