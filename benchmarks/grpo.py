@@ -3,8 +3,8 @@
 One prompt of 32 tokens, a group of 8 responses of up to 64, sampled at temperature 1 from the whole distribution; no
 reference; the loss averages over tokens (DAPO) on both sides; AdamW, clipping and logging, too. The reward is the share
 of different tokens. Processor time, one thread, contestants interleaved in one process, medians; memory is the growth
-of a forked process, model included. The rollout alone is compared with ``generate()`` of transformers. Targets: at least
-1.4 times TRL's steps per second at no more than 0.8 times its growth of memory; rollout at least 1.1 times
+of a forked process, model included. The rollout alone is compared with ``generate()`` of transformers. Targets: at
+least 1.4 times TRL's steps per second at no more than 0.8 times its growth of memory; rollout at least 1.1 times
 ``generate()``. Needs TRL (extra ``trl`` of stentor-align). One JSON line each.
 """
 

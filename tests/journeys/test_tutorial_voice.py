@@ -10,14 +10,13 @@ import soundfile
 import tutorials
 
 PAGE = tutorials.FOLDER / "a-voice-that-speaks.md"
-ON_STYLES = "data.train=corpora/styles/train.jsonl.gz data.valid=corpora/styles/valid.jsonl.gz"
 SHORTER = {
     "stentor prepare styles -o corpora/styles": "utterances=16 valid=4 heldout_sentences=1 heldout_styles=1 "
     "heldout_spans=1 heldout_whisper=1 heldout_voice=1 heldout_open=1 main=espeak:en-us unseen_voice=espeak:en-us+f4 "
     "voices=[espeak:en-us+f2] workers=1",
-    f"stentor train tts/tokenizer --run runs/tokenizer {ON_STYLES}": "train.steps=2",
-    f"stentor train tts/vocoder --run runs/vocoder {ON_STYLES}": "train.steps=1 train.minutes=0",
-    f"stentor train tts/flow --run runs/flow {ON_STYLES}": "train.steps=1",
+    "stentor train tts/tokenizer --run runs/tokenizer": "train.steps=2",
+    "stentor train tts/vocoder --run runs/vocoder": "train.steps=1 train.minutes=0",
+    "stentor train tts/flow --run runs/flow": "train.steps=1",
     "stentor train tts/speak --run runs/speak": "train.steps=1",
     "SENTENCES = 160": "SENTENCES = 12",
     "  steps: 150": "  steps: 2",

@@ -120,7 +120,13 @@ def test_an_example_is_continued_where_its_text_is_known_and_shown_where_that_wa
     assert tiny._request(sentence("one"), Wish(voice(1))).prompt is None
     assert tiny._request(sentence("one"), Wish(voice(1, "two three"))).prompt.text == "two three"
     assert speaker(shown=0.5)._request(sentence("one"), Wish(voice(1))).prompt.text == ""
-    assert tiny._tail(Wish(voice(1)))._reference.mel.shape == (100, 80) and tiny._tail(Wish())._reference is None
+    asked = tiny._request(sentence("one"), Wish())
+    assert tiny._tail(Wish(voice(1)), asked)._reference.mel.shape == (100, 80)
+    assert tiny._tail(Wish(), asked)._reference is None
+    place = tiny.task.clips.voices.index(asked.style.voice)
+    tiny.task.clips.lengths[place] = torch.tensor([50, 4])
+    assert tiny._tail(Wish(), asked)._reference.mel.shape == (50, 80)
+    tiny.task.clips.lengths[place] = 0
 
 
 def test_what_it_can_say_is_what_its_tokenizer_can_spell(tiny):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
 from stentor.errors import Problem, StentorError
 from stentor.interfaces.component import Component
+
+if TYPE_CHECKING:
+    from stentor.data.utterance import Utterance
 
 
 @dataclass
@@ -113,6 +116,15 @@ class Task(Component, nn.Module):
     def state(self) -> dict[str, Any]:
         """JSON-ready state that is not tensors, e.g. the trained tokenizer's; `assemble` takes it back."""
         return {}
+
+    def acquaint(self, rows: Sequence[Utterance]) -> None:
+        """Called once for a new run whose set is not streamed, in every process, with the weights that it begins with.
+
+        A task may keep in its tensors what it is to know of the training set, e.g. a sample of each speaker.
+
+        Args:
+            rows: the training utterances, one at least.
+        """
 
     def initialised(self, missing: Collection[str]) -> None:
         """Called when the weights of another run were copied in (`train.initialise`), before training.

@@ -65,7 +65,7 @@ def fit(recipe: Recipe, folder: str | Path, *, progress: bool = True) -> bool:
         task = assemble(recipe.config, texts=training_texts(data, rows))
     else:
         task = assemble(recipe.config, state=parent.state)
-    inventory, provenance = prepare(task, settings, parent)
+    inventory, provenance = prepare(task, settings, parent, rows)
     # what can be refused is refused before there is a folder: the same command, mended, then begins in it
     trainer, _ = trainer_for(settings), parameters.optimiser(task, settings)
     if _first_process():
@@ -173,9 +173,10 @@ def _score(recipe: Recipe) -> Callable[[Mapping[str, float]], float | None]:
 
 
 def prepare(
-    task: Task, settings: TrainSettings, parent: Parent | None = None
+    task: Task, settings: TrainSettings, parent: Parent | None = None, rows: Sequence[Utterance] = ()
 ) -> tuple[weights.Inventory, dict[str, dict[str, Any]]]:
-    """Read pretrained weights, then those of the parent run, freeze, and sort out which tensors are kept how."""
+    """Read pretrained weights, then those of the parent run, freeze, acquaint the task with its training rows, and sort
+    out which tensors are kept how."""
     found, pretrained = weights.load_pretrained(task)
     provenance: dict[str, dict[str, Any]] = {**found}
     parameters.freeze(task, settings.freeze)
@@ -184,6 +185,8 @@ def prepare(
     if parent is not None:
         changed, provenance["initialise"] = initialise(task, parent)
         pretrained -= changed
+    if rows:
+        task.acquaint(rows)
     return weights.take_stock(task, pretrained), provenance
 
 

@@ -60,7 +60,7 @@ class Styles(Corpus):
         source: Path | None,
         workspace: Path,
         *,
-        utterances: int = 6000,
+        utterances: int = 8000,
         short: float = 0.25,
         styled: float = 0.4,
         inline: float = 0.12,

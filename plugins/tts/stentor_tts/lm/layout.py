@@ -56,6 +56,12 @@ def vocabulary(
     return built
 
 
+def voices(vocabulary: Vocabulary) -> list[str]:
+    """Names of all voices that the vocabulary has ids for, in the order of these."""
+    named = [token for block in vocabulary.blocks() for token in block.tokens]
+    return [token.removeprefix("voice:") for token in named if token.startswith("voice:")]
+
+
 def arrangement(vocabulary: Vocabulary, codec: CodecSpec, pattern: Pattern) -> Arrangement:
     """How the codes of the codec lie in the vocabulary's sequences."""
     ranges = [vocabulary.block(f"codes.{book.name}").range for book in codec.codebooks]

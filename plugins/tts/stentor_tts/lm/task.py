@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from stentor.data.utterance import Utterance
 from stentor.errors import Problem, StentorError
 from stentor.interfaces.backbone import Backbone
 from stentor.interfaces.codec import Codec, CodecSpec, Codes
@@ -21,6 +22,7 @@ from stentor.train.assembly import build_role, build_text, class_of_role, config
 from stentor_tts.interfaces import Acoustic, Reference, Vocoder
 from stentor_tts.inventory import Inventory
 from stentor_tts.lm import layout
+from stentor_tts.lm.clips import Clips
 from stentor_tts.lm.cloning import Examples
 from stentor_tts.lm.coding import CodesAsFrames, codes_of
 from stentor_tts.lm.later import Later
@@ -43,8 +45,9 @@ class SpeakingLM(Task):
     recipe names an acoustic model and a vocoder (by the runs that trained them), or the codec decodes, it speaks aloud.
 
     A row says its text, or its field ``marked`` with tags in it, in the style of its field ``style``, in the voice of
-    its speaker where that is one of `voices`. A row with a field ``prompt`` (a path, or ``{audio, start, duration,
-    text}``) speaks like that example: it goes on from it where its text is told, else is shown it in front.
+    its speaker where that is one of `voices`; the acoustic model hears the clip of it that the run keeps. A row with a
+    field ``prompt`` (a path, or ``{audio, start, duration, text}``) speaks like that example: it goes on from it where
+    its text is told, else is shown it in front.
 
     Args:
         order: ``by-word`` reads every word when its turn comes, ``text-first`` reads all before it speaks. By word,
@@ -125,6 +128,7 @@ class SpeakingLM(Task):
         laid = Layout(vocabulary, self.order, spelling.space)
         self.lessons = Lessons(laid, spelling, self.arrangement, self.spec, **self._lessons)
         self.speech = Speech(self.lessons, self.spec, self._sampling)
+        self.clips = Clips(layout.voices(vocabulary), self.spec)
 
     @classmethod
     def assemble(
@@ -178,7 +182,13 @@ class SpeakingLM(Task):
     def growing(self) -> list[str]:
         """Embedding and projection: a run that begins with another's weights may know more voices and tags."""
         found = self.model.backbone.named_parameters()
-        return [f"model.backbone.{name}" for name, value in found if len(value) == self.vocabulary.size]
+        tables = [f"model.backbone.{name}" for name, value in found if len(value) == self.vocabulary.size]
+        return [*tables, *(f"clips.{name}" for name, _ in self.clips.named_buffers())]
+
+    def acquaint(self, rows: Sequence[Utterance]) -> None:
+        """Keep a clip of every named voice, if there is an acoustic model to hear it."""
+        if self.renderer.acoustic is not None and self.clips.voices:
+            self.clips.choose(rows, self.examples, self.inventory)
 
     def training_state(self) -> dict[str, Any]:
         return {"memory": self.lessons.remembered()}
@@ -220,7 +230,7 @@ class SpeakingLM(Task):
     def aloud(self, requests: Sequence[Request], said: Sequence[Said]) -> list[Tensor]:
         """Waveforms float [N] of what `say` gave."""
         kept = [row for row, one in enumerate(said) if one.groups]
-        references = [reference(requests[row]) for row in kept]
+        references = [self.reference(requests[row]) for row in kept]
         waves = self.renderer([said[row].codes for row in kept], references, self.device) if kept else []
         found = [torch.zeros(0, device=self.device) for _ in said]
         for row, wave in zip(kept, waves, strict=True):
@@ -230,7 +240,14 @@ class SpeakingLM(Task):
     def stream(self, request: Request) -> Iterator[Tensor]:
         """Pieces float [n] of one request's waveform, as soon as they are settled; together what `synthesise` gives."""
         groups = self.speech.stream(self.model.backbone, request)
-        yield from self.renderer.stream(groups, reference(request), self.device)
+        yield from self.renderer.stream(groups, self.reference(request), self.device)
+
+    def reference(self, request: Request) -> Reference | None:
+        """What the acoustic model hears of the voice: the request's example, else the clip of the voice it names."""
+        prompt = request.prompt
+        if prompt is None or prompt.mel is None:
+            return self.clips.of(request.style.voice)
+        return Reference(prompt.mel, prompt.codes)
 
     def _loss(self, losses: Tensor, targets: Tensor) -> Loss:
         """The mean, and as parts the means over each codebook's targets and over all others (nats)."""
@@ -246,11 +263,3 @@ def spec_of(section: Mapping[str, Any]) -> CodecSpec:
     """The spec of the codec that a section names, which is not built."""
     codec: type[Codec] = class_of_role(SpeakingLM, {"codec": section}, "codec")
     return codec.spec(**configured_of(codec, section, path="codec"))
-
-
-def reference(request: Request) -> Reference | None:
-    """What the acoustic model hears of the voice."""
-    prompt = request.prompt
-    if prompt is None or prompt.mel is None:
-        return None
-    return Reference(prompt.mel, prompt.codes)

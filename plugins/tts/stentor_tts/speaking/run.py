@@ -108,7 +108,7 @@ class RunSpeaker(Speaker):
     def _said(self, sentences: Sequence[Sentence], wishes: Sequence[Wish]) -> Iterator[tuple[int, Samples]]:
         task = self.task
         requests = [self._request(sentence, wish) for sentence, wish in zip(sentences, wishes, strict=True)]
-        tails = [self._tail(wish) for wish in wishes]
+        tails = [self._tail(wish, request) for wish, request in zip(wishes, requests, strict=True)]
         for row, codes, last in streams(task.speech, task.model.backbone, requests, self._sampling(wishes[0])):
             chunk = tails[row].push(codes, last=last).float().cpu().numpy()
             if len(chunk):
@@ -127,7 +127,7 @@ class RunSpeaker(Speaker):
         asked = read(marked(sentence, wish.manner, self.inventory), self.inventory, voice=named)
         return replace(asked, prompt=prompt, seed=wish.seed)
 
-    def _tail(self, wish: Wish) -> Tail:
+    def _tail(self, wish: Wish, request: Request) -> Tail:
         """What turns codes into samples.
 
         Raises:
@@ -136,7 +136,10 @@ class RunSpeaker(Speaker):
         task, prompt = self.task, self._prompt(wish.voice)
         if task.renderer.acoustic is None:
             return CodecTail(task.codec.on(self.device))
-        reference = None if prompt is None or prompt.mel is None else Reference(prompt.mel, prompt.codes)
+        if prompt is None or prompt.mel is None:
+            reference = task.clips.of(request.style.voice)
+        else:
+            reference = Reference(prompt.mel, prompt.codes)
         acoustic, vocoder = task.renderer.acoustic.on(self.device), task.renderer.vocoder.on(self.device)
         return MelTail(acoustic, vocoder, reference, wish.seed)
 
