@@ -9,8 +9,6 @@ from stentor_tts.interfaces import Reference
 from stentor_tts.lm.request import Prompt, read
 from stentor_tts.mel import log_mel
 
-ALOUD = {**tiny_lm.SECTIONS, "acoustic": {"name": "flow-dit", "dim": 16, "layers": 1, "heads": 2, "hidden": 16}}
-
 
 def recorded(folder, name, seconds, speaker, **custom):
     generator = torch.Generator().manual_seed(len(name))
@@ -31,7 +29,7 @@ def rows(folder):
 
 
 def test_the_clip_is_the_plain_row_closest_to_three_seconds(tmp_path):
-    task = tiny_lm.task(ALOUD)
+    task = tiny_lm.task(tiny_lm.ALOUD)
     found = rows(tmp_path)
     task.acquaint(found)
     clip = task.clips.of("ada")
@@ -43,7 +41,7 @@ def test_the_clip_is_the_plain_row_closest_to_three_seconds(tmp_path):
 
 
 def test_a_clip_that_cannot_be_read_gives_way_to_the_next(tmp_path):
-    task = tiny_lm.task(ALOUD)
+    task = tiny_lm.task(tiny_lm.ALOUD)
     found = rows(tmp_path)
     (tmp_path / "plain.wav").unlink()
     task.acquaint(found)
@@ -51,9 +49,9 @@ def test_a_clip_that_cannot_be_read_gives_way_to_the_next(tmp_path):
 
 
 def test_a_long_clip_is_cut_and_survives_saving(tmp_path):
-    task = tiny_lm.task(ALOUD)
+    task = tiny_lm.task(tiny_lm.ALOUD)
     task.acquaint([recorded(tmp_path, "long", 5.0, "bruno")])
-    other = tiny_lm.task(ALOUD, seed=1)
+    other = tiny_lm.task(tiny_lm.ALOUD, seed=1)
     other.load_state_dict(task.state_dict())
     kept, there = task.clips.of("bruno"), other.clips.of("bruno")
     assert len(kept.mel) == 300 and len(kept.codes[0]) == 50
@@ -61,7 +59,7 @@ def test_a_long_clip_is_cut_and_survives_saving(tmp_path):
 
 
 def test_an_example_comes_before_the_clip_and_the_clip_before_nobody(tmp_path):
-    task = tiny_lm.task(ALOUD)
+    task = tiny_lm.task(tiny_lm.ALOUD)
     task.acquaint(rows(tmp_path))
     named = read("stop", task.inventory, voice="ada")
     assert isinstance(task.reference(named), Reference) and task.reference(read("stop", task.inventory)) is None

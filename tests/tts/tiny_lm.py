@@ -11,6 +11,7 @@ SECTIONS = {
     "text": {"name": "characters"},
     "codec": {"name": "dual", "linguistic": LINGUISTIC, "semantic": SEMANTIC},
 }
+ALOUD = {**SECTIONS, "acoustic": {"name": "flow-dit", "dim": 16, "layers": 1, "heads": 2, "hidden": 16}}
 EQUAL = {**SECTIONS, "codec": {"name": "rvq", "size": 16, "dim": 32, "layers": 1, "inner": 32, "inner_layers": 1}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -119,6 +120,7 @@ class SpeakingLM(Task):
         self._lay(layout.vocabulary(text.size, self.spec, self.inventory))
         self.examples = Examples(codec, self.spec)
         self.renderer = Renderer(codec, acoustic, vocoder, seed)
+        self._waited: list[float] = []
 
     def _lay(self, vocabulary: Vocabulary) -> None:
         """Teach and speak in the ids of `vocabulary`."""
@@ -225,7 +227,21 @@ class SpeakingLM(Task):
         customs = batch.get("custom") or [{} for _ in requests]
         prompts = [self.examples.of_row(custom, self.device) for custom in customs]
         requests = [replace(one, prompt=prompt) for one, prompt in zip(requests, prompts, strict=True)]
+        if requests and not self.training:
+            self._wait_for(requests[0])
         return self.aloud(requests, self.say(requests))
+
+    def statistics(self) -> dict[str, Any] | None:
+        """``first_packet_seconds``: how long the first row of each batch would have been waited for, streamed alone."""
+        waited, self._waited = self._waited, []
+        return {"first_packet_seconds": waited} if waited else None
+
+    def _wait_for(self, request: Request) -> None:
+        began = time.perf_counter()
+        for samples in self.stream(request):
+            samples.cpu()
+            self._waited.append(time.perf_counter() - began)
+            break
 
     def aloud(self, requests: Sequence[Request], said: Sequence[Said]) -> list[Tensor]:
         """Waveforms float [N] of what `say` gave."""
