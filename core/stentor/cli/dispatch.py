@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # OpenMP threads that wait by spinning take the core from the thread they wait for when anything else runs: a
     # training step was seen to take 17 times as long. It must be said before torch loads its OpenMP.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "10")  # s; a log file wants few lines of a progress bar
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _dispatch(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ from stentor.train.validation import Validation
 if TYPE_CHECKING:
     from stentor.train.module import Training
 
-_REDRAW = 0.5
+_REDRAW, _RELOG = 0.5, 10.0
+"""Between two drawings of the bar on a terminal, and in a log file (s)."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -139,7 +141,7 @@ class AfterStep:
 
     def _draw(self, module: Training, *, force: bool = False) -> None:
         now = time.monotonic()
-        if now - self._drawn < _REDRAW and not force:
+        if now - self._drawn < (_REDRAW if sys.stderr.isatty() else _RELOG) and not force:
             return
         self._drawn = now
         share = min(module.place.share, 1.0)
