@@ -102,7 +102,7 @@ def test_a_block_that_bears_no_loss_gets_none(parent):
         task.training_loss(batch(ends)).value.backward()
         table = task.policy.backbone.decoder.embed_tokens.weight.grad
         assert bool(table[3:5].any()), "a response is read, whatever bears the loss"
-        scored = task._scored(task.policy, batch(ends), of_batch(batch(ends), task.policy))
+        scored = task._scored(task.policy, task.policy.ask(batch(ends)), of_batch(batch(ends), task.policy))
         assert scored.counts.tolist() == [spoken, spoken, True, spoken, spoken]
     with pytest.raises(StentorError, match="no such block"):
         tuned(parent, left_out=["audio"])
@@ -132,7 +132,7 @@ def test_log_probs_of_the_manifest_stand_for_the_reference(parent):
             for parameter in task.policy.parameters():
                 parameter.add_(0.05 * torch.randn_like(parameter))
         pairs = of_batch(batch(PAIRS[:1]), frozen.policy)
-        scored = frozen._scored(frozen.reference, batch(PAIRS[:1]), pairs)
+        scored = frozen._scored(frozen.reference, frozen.reference.ask(batch(PAIRS[:1])), pairs)
     values = [row.tolist() for row in scored.log_probs.split(list(scored.lengths))]
     said = [{"text": text, "log_probs": row, "reference": written.told["sha256"]}
             for text, row in zip(("abc", "cba"), values, strict=True)]  # fmt: skip

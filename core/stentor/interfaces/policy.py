@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
@@ -23,24 +23,30 @@ class Prompts:
         embeddings: what stands before each response, float [T, dim]; the gradient reaches what made them.
         asked: what rewards may read of each prompt: ``id``, ``reference`` where there is one, the row's custom fields.
         longest: tokens of the longest response to each prompt.
-        grammar: which tokens may make up a response.
+        grammar: which tokens may make up a response; several: one for each prompt.
         stop_ids: ids that end a response.
     """
 
     embeddings: Sequence[Tensor]
     asked: Sequence[Mapping[str, Any]]
     longest: Sequence[int]
-    grammar: Grammar[Any]
+    grammar: Grammar[Any] | Sequence[Grammar[Any]]
     stop_ids: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.embeddings)
 
-    def repeated(self, rows: Sequence[int]) -> Prompts:
+    def grammars(self, rows: Sequence[int]) -> list[Grammar[Any]]:
+        """Which tokens may make up responses to the prompts `rows`."""
+        told = self.grammar
+        return [told if isinstance(told, Grammar) else told[row] for row in rows]
+
+    def repeated(self, rows: Sequence[int]) -> Self:
         """The prompts `rows`, in that order, any of them as often as it is named."""
         embeddings = [self.embeddings[row] for row in rows]
         asked, longest = [self.asked[row] for row in rows], [self.longest[row] for row in rows]
-        return Prompts(embeddings, asked, longest, self.grammar, self.stop_ids)
+        grammar = self.grammar if isinstance(self.grammar, Grammar) else self.grammars(rows)
+        return replace(self, embeddings=embeddings, asked=asked, longest=longest, grammar=grammar)
 
 
 class Policy:
@@ -50,9 +56,11 @@ class Policy:
 
     Attributes:
         vocabulary: of the tokens that responses are made of; its blocks tell the modalities apart.
+        hears: whether prompts are made of the audio of rows; where not, nobody encodes it to tune the policy.
     """
 
     vocabulary: Vocabulary
+    hears: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -72,8 +80,12 @@ class Policy:
         """
 
     @abstractmethod
-    def responses(self, prompts: Prompts, rows: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    def responses(
+        self, prompts: Prompts, rows: Sequence[int], tokens: Sequence[Sequence[int]]
+    ) -> Sequence[Mapping[str, Any]]:
         """What sampled ids mean, for rewards: ``text``, ``tokens``, and whatever the task makes of them.
+
+        What is costly to make, as ``audio`` is, is made when a reward first asks for it.
 
         Args:
             prompts: from `ask`.

@@ -44,6 +44,7 @@ class TextLMTask(Task, Policy):
     """
 
     roles: ClassVar[Mapping[str, str]] = {"backbone": "backbone", "text": "tokenizer"}
+    hears: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from stentor.errors import StentorError
-from stentor.sequence.grammar import Grammar
+from stentor.interfaces.policy import Prompts
+from stentor.sequence.grammar import Grammar, Only
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,28 @@ class Legal:
         return Legal(self.masks, self.index[places.to(self.index.device)])
 
 
-def along(grammar: Grammar[Any], responses: Sequence[Sequence[int]]) -> Legal:
-    """Follow `grammar` through every response.
+def of_choices(prompts: Prompts, owners: Sequence[int], responses: Sequence[Sequence[int]]) -> Legal | None:
+    """What the grammars of prompts allowed along responses, where they are more than a set of ids.
+
+    Such a grammar gives some tokens of a response outright, as the text of a word whose turn has come to be said: among
+    what it allows these are certain, so that nobody is praised or blamed for them. Against a mere set of ids every
+    token is weighed against all of the vocabulary, as it was in training: None.
+
+    Args:
+        prompts: from the policy.
+        owners: which prompt each response answers.
+        responses: ids of each.
+
+    Raises:
+        StentorError: when a response says what its grammar does not allow there.
+    """
+    if isinstance(prompts.grammar, Only):
+        return None
+    return along(prompts.grammars(owners), responses)
+
+
+def along(grammar: Grammar[Any] | Sequence[Grammar[Any]], responses: Sequence[Sequence[int]]) -> Legal:
+    """Follow `grammar` through every response; several: each through its own.
 
     Raises:
         StentorError: when a response says what the grammar does not allow there.
@@ -45,10 +66,11 @@ def along(grammar: Grammar[Any], responses: Sequence[Sequence[int]]) -> Legal:
     known: dict[int, int] = {}
     masks: list[Tensor] = []
     index: list[int] = []
-    for row, tokens in enumerate(responses):
-        state = grammar.start()
+    grammars = [grammar] * len(responses) if isinstance(grammar, Grammar) else grammar
+    for row, (rules, tokens) in enumerate(zip(grammars, responses, strict=True)):
+        state = rules.start()
         for place, token in enumerate(tokens):
-            mask = grammar.allowed(state)
+            mask = rules.allowed(state)
             if not 0 <= token < len(mask) or not mask[token]:
                 told = f"response {row} has token {token} at place {place}, where the policy's grammar forbids it."
                 raise StentorError(told, value=token)
@@ -56,7 +78,7 @@ def along(grammar: Grammar[Any], responses: Sequence[Sequence[int]]) -> Legal:
                 known[id(mask)] = len(masks)
                 masks.append(mask)  # kept, so that no other mask gets its id
             index.append(known[id(mask)])
-            state = grammar.advance(state, token)
+            state = rules.advance(state, token)
     if not masks:
-        masks.append(grammar.allowed(grammar.start()))
+        masks = [one.allowed(one.start()) for one in grammars[:1]] or [torch.zeros(0, dtype=torch.bool)]
     return Legal(torch.stack(masks), torch.tensor(index, dtype=torch.int64))

@@ -133,6 +133,6 @@ def rescore(
         bearing: bool [V]: ids that count; None: all.
     """
     read = logprobs.read(policy.backbone, prompts.embeddings, rollout.tokens, rollout.owners)
-    found = legal.along(prompts.grammar, rollout.tokens)
+    found = legal.along(prompts.grammars(rollout.owners), rollout.tokens)
     options: dict[str, Any] = {"temperature": settings.temperature, "legal": found, "bearing": bearing}
     return logprobs.score(policy.backbone, read, **options), read

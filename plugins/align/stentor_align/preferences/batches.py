@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stentor.errors import StentorError
-from stentor.interfaces.policy import Policy
+from stentor.interfaces.policy import Policy, Prompts
+from stentor_align import legal
 from stentor_align.preferences import fields
 from stentor_align.preferences.fields import Pair
 
@@ -32,12 +33,15 @@ class Preferences:
         return len(self.pairs)
 
 
-def of_batch(batch: Mapping[str, Any], policy: Policy, *, margin: float = 0.0) -> Preferences:
+def of_batch(
+    batch: Mapping[str, Any], policy: Policy, prompts: Prompts | None = None, *, margin: float = 0.0
+) -> Preferences:
     """All usable pairs of a batch from the loader; rows without any and what cannot be used are left out and told.
 
     Args:
         batch: has ``custom``.
         policy: gives the ids.
+        prompts: what it makes of the batch, where responses that it could never give are to be left out too.
         margin: pairs whose scores are known to be apart by this or less are left out.
     """
     found = Preferences()
@@ -46,6 +50,8 @@ def of_batch(batch: Mapping[str, Any], policy: Policy, *, margin: float = 0.0) -
         try:
             pairs = fields.pairs(custom, margin=margin)
             said = [[_ids(policy, one) for one in (pair.chosen, pair.rejected)] for pair in pairs]
+            if prompts is not None:
+                legal.of_choices(prompts, [row] * 2 * len(said), [ids for pair in said for ids in pair])
         except StentorError as error:
             found.dropped.append(f"{batch['ids'][row]}: {error}")
             continue

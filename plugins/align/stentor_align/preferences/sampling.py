@@ -20,7 +20,7 @@ from stentor.evaluate.decoding import batch_of, batches, read
 from stentor.evaluate.settings import EvaluateSettings
 from stentor.interfaces.corpus import Rejected
 from stentor.interfaces.reward import Reward
-from stentor_align import logprobs
+from stentor_align import legal, logprobs
 from stentor_align.preferences import fields
 from stentor_align.rollout import SamplingSettings
 from stentor_align.tasks import experience
@@ -150,8 +150,10 @@ def _with_log_probs(policy: Any, batch: dict[str, Any], custom: dict[str, Any], 
     ranked = fields.ranking(custom["ranked"]) if "ranked" in custom else []
     said = [*responses, *ranked]
     tokens = [policy.tokens_of(one) for one in said]
-    found = logprobs.read(policy.backbone, policy.ask(batch).embeddings, tokens, [0] * len(tokens))
-    scored = logprobs.score(policy.backbone, found).log_probs.split(list(found.lengths))
+    prompts, owners = policy.ask(batch), [0] * len(tokens)
+    found = logprobs.read(policy.backbone, prompts.embeddings, tokens, owners)
+    allowed = legal.of_choices(prompts, owners, tokens)
+    scored = logprobs.score(policy.backbone, found, legal=allowed).log_probs.split(list(found.lengths))
     told = [{**one, "log_probs": row.tolist(), "reference": reference} for one, row in zip(said, scored, strict=True)]
     custom |= dict(zip(names, told, strict=False))
     return custom | ({"ranked": told[len(names) :]} if ranked else {})

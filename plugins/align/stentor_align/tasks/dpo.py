@@ -10,8 +10,9 @@ from torch import Tensor
 
 from stentor.config import ranges
 from stentor.errors import StentorError
+from stentor.interfaces.policy import Prompts
 from stentor.interfaces.task import Loss
-from stentor_align import logprobs
+from stentor_align import legal, logprobs
 from stentor_align.logprobs import Scored
 from stentor_align.losses import masks, preference
 from stentor_align.preferences.batches import Preferences, of_batch
@@ -74,10 +75,11 @@ class DPOTask(TuningTask):
 
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
         self.refresh()
-        found = of_batch(batch, self.policy, margin=self.margin)
+        prompts = self.policy.ask(batch)
+        found = of_batch(batch, self.policy, prompts, margin=self.margin)
         if not found:
             return self.tuned(None, 0, {"accuracy": 0.5, "margin": 0.0, "dropped": len(found.dropped)})
-        scored = self._scored(self.policy, batch, found)
+        scored = self._scored(self.policy, prompts, found)
         sums, counts = scored.totals()
         means = sums / counts.clamp(min=1)
         ratios = sums - self._reference(batch, found) if self.loss != "simpo" else sums
@@ -103,17 +105,17 @@ class DPOTask(TuningTask):
             return preference.ipo(*(ratios / counts.clamp(min=1)).chunk(2), beta=self.beta)
         return preference.dpo(*ratios.chunk(2), beta=self.beta, smoothing=self.smoothing)
 
-    def _scored(self, policy: Any, batch: Mapping[str, Any], found: Preferences) -> Scored:
-        prompts = policy.ask(batch).embeddings
-        read = logprobs.read(policy.backbone, prompts, found.tokens, found.owners)
-        return logprobs.score(policy.backbone, read, bearing=self.bearing)
+    def _scored(self, policy: Any, prompts: Prompts, found: Preferences) -> Scored:
+        read = logprobs.read(policy.backbone, prompts.embeddings, found.tokens, found.owners)
+        allowed = legal.of_choices(prompts, found.owners, found.tokens)
+        return logprobs.score(policy.backbone, read, legal=allowed, bearing=self.bearing)
 
     def _reference(self, batch: Mapping[str, Any], found: Preferences) -> Tensor:
         """Log-probabilities [2 P] of all responses under the reference."""
         if self.written:
             return self._written(found)
         with self.consulted() as other:
-            return self._scored(other, batch, found).totals()[0]
+            return self._scored(other, other.ask(batch), found).totals()[0]
 
     def _written(self, found: Preferences) -> Tensor:
         responses = [pair.chosen for pair in found.pairs] + [pair.rejected for pair in found.pairs]

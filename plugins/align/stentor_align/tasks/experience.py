@@ -80,7 +80,7 @@ def answered(
     *,
     samples: int,
     seed: int | None = None,
-) -> tuple[Rollout, list[dict[str, Any]], Scores]:
+) -> tuple[Rollout, Sequence[Mapping[str, Any]], Scores]:
     """What a policy answers to a batch, what that means, and how it scores; arguments as for `gather`."""
     prompts = policy.ask(batch)
     made = rollout.sample(policy, prompts, settings, samples=samples, seed=seed)

@@ -112,7 +112,7 @@ class TuningTask(Task):
         return rate
 
     def cached_encoder(self) -> Any:
-        return self.policy.cached_encoder()
+        return self.policy.cached_encoder() if self.policy.hears else None
 
     def state(self) -> dict[str, Any]:
         return {"policy": {"config": self.structure[0], "state": self.policy.state()}}

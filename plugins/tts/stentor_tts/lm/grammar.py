@@ -51,6 +51,9 @@ class Masks:
         self._only: dict[int, Tensor] = {}
         self._edges: dict[tuple[int, Edge], tuple[Tensor, Tensor]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_edges": {}}  # known by the numbers of masks that are not those of the copy
+
     def only(self, token: int) -> Tensor:
         """bool [V]: `token` alone."""
         if token not in self._only:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from stentor.decode.settings import GenerationSettings
 from stentor.errors import StentorError
 from stentor.interfaces.backbone import Backbone
 from stentor.interfaces.codec import CodecSpec, Codes
+from stentor.sequence.grammar import Grammar, only
 from stentor.sequence.packing import pack
 from stentor_tts.lm.grammar import Masks, WordByWord
 from stentor_tts.lm.layout import Utterance
@@ -44,10 +46,18 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What the engine is asked for one request: prompt ids int64 [T], which tokens may follow, the row's seed."""
+    """What the engine is asked for one request.
+
+    Attributes:
+        prompt: ids int64 [T].
+        grammar: which tokens may follow.
+        most: how many can.
+        seed: of the row.
+    """
 
     prompt: Tensor
-    grammar: WordByWord
+    grammar: Grammar[Any]
+    most: int
     seed: int
 
 
@@ -85,7 +95,7 @@ class Speech:
             self._settings(plans),
             grammar=[plan.grammar for plan in plans],
         )
-        return [self._said(tokens, reason) for tokens, reason in zip(made.tokens, made.reasons, strict=True)]
+        return [self.said(tokens, reason) for tokens, reason in zip(made.tokens, made.reasons, strict=True)]
 
     def stream(self, backbone: Backbone, request: Request) -> Iterator[Codes]:
         """The groups of codes of one request, each as soon as it is there."""
@@ -110,7 +120,17 @@ class Speech:
         like, said = self._example(request.prompt)
         spans = self.layout.prompt(request.style, units, said, like)
         grammar = self._grammar(units)
-        return Plan(pack([spans]).ids, grammar, request.drawn_by(self.sampling.seed))
+        return Plan(pack([spans]).ids, grammar, grammar.most, request.drawn_by(self.sampling.seed))
+
+    def silence(self) -> Plan:
+        """The plan of a request that cannot be said: it may only end."""
+        begin = torch.tensor([self.layout.vocabulary.control("begin")])
+        return Plan(begin, only(self.layout.vocabulary.size, [self.end]), 1, self.sampling.seed)
+
+    def said(self, tokens: list[int], reason: Reason = "stop") -> Said:
+        """What generated tokens say."""
+        ids = torch.tensor([token for token in tokens if token in self.codes], dtype=torch.int64)
+        return Said(self.arrangement.unpack(ids), reason, tokens)
 
     def _example(self, prompt: Prompt | None) -> tuple[Tensor | None, Utterance | None]:
         """Codes that only show the voice, or words with the codes that said them, to be continued.
@@ -133,9 +153,5 @@ class Speech:
         return WordByWord(self.masks, self.layout.texts(units)[1:], longest)
 
     def _settings(self, plans: Sequence[Plan]) -> GenerationSettings:
-        longest = max(plan.grammar.most for plan in plans)
+        longest = max(plan.most for plan in plans)
         return self.sampling.settings(longest, (self.end,), tuple(plan.seed for plan in plans))
-
-    def _said(self, tokens: list[int], reason: Reason) -> Said:
-        ids = torch.tensor([token for token in tokens if token in self.codes], dtype=torch.int64)
-        return Said(self.arrangement.unpack(ids), reason, tokens)

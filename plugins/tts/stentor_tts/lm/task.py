@@ -23,9 +23,9 @@ from stentor.train.assembly import build_role, build_text, class_of_role, config
 from stentor_tts.interfaces import Acoustic, Reference, Vocoder
 from stentor_tts.inventory import Inventory
 from stentor_tts.lm import layout
+from stentor_tts.lm.answering import SpeakingPolicy
 from stentor_tts.lm.clips import Clips
 from stentor_tts.lm.cloning import Examples
-from stentor_tts.lm.coding import CodesAsFrames, codes_of
 from stentor_tts.lm.later import Later
 from stentor_tts.lm.layout import Layout, Order, Pattern
 from stentor_tts.lm.lessons import Lessons
@@ -34,12 +34,13 @@ from stentor_tts.lm.request import Request, of_batch
 from stentor_tts.lm.sampling import Sampling
 from stentor_tts.lm.speaking import Said, Speech
 from stentor_tts.lm.units import Spelling
+from stentor_tts.tokenizer.coding import CodesAsFrames, codes_of
 
 Sections = Mapping[str, Mapping[str, Any]]
 _INVENTORY = ("voices", "styles", "emotions", "scales", "spans")
 
 
-class SpeakingLM(Task):
+class SpeakingLM(SpeakingPolicy, Task):
     """Text and style in, codes out, by next-token prediction alone (arXiv 2502.11946, 2511.03601, 2605.23463).
 
     Codes come from a codec, which only training has in memory: speaking needs neither it nor its encoder. Where the

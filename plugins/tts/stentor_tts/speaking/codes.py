@@ -32,7 +32,7 @@ def streams(
     """
     plans = [speech.plan(request) for request in requests]
     device = next(backbone.parameters()).device
-    longest = max(plan.grammar.most for plan in plans)
+    longest = max(plan.most for plan in plans)
     settings = sampling.settings(longest, (speech.end,), tuple(plan.seed for plan in plans))
     prompts, grammars = [plan.prompt.to(device) for plan in plans], [plan.grammar for plan in plans]
     rows = [_Row(speech) for _ in plans]
