@@ -12,8 +12,11 @@ from pathlib import Path
 
 import kills
 import tiny
+import tiny_voice
 import torch
 
+from stentor.config import Recipe
+from stentor.plugins import registry
 from stentor.train.run import fit
 from stentor_align.tasks.dpo import DPOTask
 from stentor_align.tasks.reinforced import ReinforcedTask
@@ -39,6 +42,14 @@ def kill_at_batch(number: int) -> None:
         task.training_loss = loss
 
 
+def voice(folder: Path) -> Recipe:
+    """Reinforcement learning of a policy that speaks, each row of which has a grammar of its own."""
+    tiny_voice.register_reward()
+    parent, train = tiny_voice.kept(folder / "voice"), tiny_voice.manifest(folder / "texts.jsonl.gz", ["stop", "set"])
+    options = {"samples": 4, "iterations": 2, "kl": 0.1, "reward": {"name": "few"}}
+    return tiny.recipe({"name": "grpo", "run": str(parent), **options}, train, steps=kills.STEPS)
+
+
 def main(folder: Path) -> dict:
     parent = tiny.kept(folder / "parent")
     train = tiny.manifest(folder, tiny.preferred())
@@ -47,6 +58,8 @@ def main(folder: Path) -> dict:
         for name, options in TASKS.items()
     }
     fit(tiny.recipe({"name": "dpo", "run": str(parent)}, train, steps=1), folder / "warm", progress=False)
+    if "speaking-lm" in registry().names("task"):
+        recipes["voice"] = voice(folder)
     found = {}
     for name, recipe in recipes.items():
         kills.forked(lambda recipe=recipe, name=name: fit(recipe, folder / f"{name}-whole", progress=False))

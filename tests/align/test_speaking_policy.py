@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+import tiny_voice
 import torch
+from tiny_voice import TEXTS, policy
 
 from stentor.errors import StentorError
 from stentor.interfaces.reward import Reward, Scores
 from stentor.plugins import registry
-from stentor.train import made, weights
 from stentor.train.assembly import assemble, build
 from stentor_align import legal, logprobs, rollout
 from stentor_align.preferences.batches import of_batch
@@ -16,24 +17,7 @@ from stentor_align.rollout import SamplingSettings
 from stentor_align.tasks import experience
 
 pytest.importorskip("stentor_tts")
-TEXTS = ["turn on the radio", "set an alarm for noon", "stop"]
-CONFIG = {
-    "name": "voice",
-    "task": {"name": "speaking-lm", "voices": ["ada"], "slowest": 40.0},
-    "backbone": {"name": "causal-lm", "dim": 32, "layers": 2, "heads": 2},
-    "text": {"name": "characters"},
-    "codec": {"name": "dual", "linguistic": 20, "semantic": 30},
-}
 HOT = SamplingSettings(temperature=1.2)
-
-
-class Few(Reward):
-    """More for fewer codes; reads tokens alone."""
-
-    nature = "verifiable"
-
-    def score(self, prompts, responses):
-        return Scores(-torch.tensor([float(len(one["tokens"])) for one in responses]), {})
 
 
 class Listening(Reward):
@@ -49,20 +33,10 @@ class Listening(Reward):
 def rewards():
     table = registry()
     saved = table.snapshot()
-    table.add("reward", "few", f"{__name__}:Few")
+    tiny_voice.register_reward()
     table.add("reward", "listening", f"{__name__}:Listening")
     yield
     table.restore(saved)
-
-
-def policy(order="by-word", **changes):
-    torch.manual_seed(0)
-    task = assemble({**CONFIG, "task": {**CONFIG["task"], "order": order, **changes}}, texts=TEXTS).eval()
-    with torch.no_grad():
-        for parameter in task.model.parameters():
-            if parameter.ndim > 1:
-                parameter.mul_(2)
-    return task
 
 
 def batch(*texts, **custom):
@@ -172,10 +146,7 @@ def test_sampling_says_it_in_the_same_way_without_a_codec_in_memory():
 
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("speaking") / "run"
-    task = policy()
-    made.write(folder, CONFIG, task.state(), weights.tensors(task), {"run": "none"})
-    return str(folder)
+    return str(tiny_voice.kept(tmp_path_factory.mktemp("speaking") / "run"))
 
 
 def tuned(parent, name, **options):
