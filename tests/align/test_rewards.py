@@ -203,3 +203,24 @@ def test_rows_of_a_batch_and_back():
     again = rows.joined([one, other])
     assert again["audio"].tolist() == [[0, 1, 2, 3], [4, 5, 0, 0]] and again["audio_lengths"].tolist() == [4, 2]
     assert again["texts"] == ["x", "y"] and rows.joined([]) == {}
+
+
+def test_an_answer_is_what_stands_behind_the_thought_in_the_place_for_it():
+    prompt = {"answer": ["nine", "9"], "reference": "four"}
+    texts = [
+        "<think> nine or four </think> it is Nine",
+        "nine",
+        "9",
+        "it is four",
+        "it is four nine",
+        "<think> nine",
+        "",
+    ]
+    found = total("answer", *texts, prompt=prompt, pattern=r"(?:it is )?(\w+)")
+    assert found == [1, 1, 1, 0, 0, 0, 0]
+    reward = registry().build("reward", "answer")
+    scores = reward.score([{}, {"answer": 9}, {"reference": "four"}], [{"text": "four"}] * 3).total.tolist()
+    assert math.isnan(scores[0]) and math.isnan(scores[1]) and scores[2] == 1
+    for wrong in ("(", "nine"):
+        with pytest.raises(StentorError):
+            registry().build("reward", "answer", pattern=wrong)

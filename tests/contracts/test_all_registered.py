@@ -31,6 +31,7 @@ SMALL = {
         "unseen_voice": "hibari",
         "workers": 1,
     },
+    ("corpus", "spoken-questions"): {"clips": 3, "valid": 1, "heldout": 1, "workers": 1},
     ("corpus", "styles"): {
         "utterances": 5,
         "valid": 1,

@@ -116,6 +116,14 @@ class Task(Component, nn.Module):
     def state(self) -> dict[str, Any]:
         """JSON-ready state that is not tensors, e.g. the trained tokenizer's; `assemble` takes it back."""
         return {}
+    def encoder_sections(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """How its encoders were configured, by role: what frames are cached under, beside the encoder's weights.
+
+        Args:
+            config: of the recipe.
+        """
+        return {role: config[role] for role, kind in self.roles.items() if kind == "encoder"}
+
 
     def acquaint(self, rows: Sequence[Utterance]) -> None:
         """Called once for a new run whose set is not streamed, in every process, with the weights that it begins with.

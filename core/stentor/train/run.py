@@ -350,7 +350,7 @@ def _read_json(path: Path, *place: str) -> Any:
 def _batches(recipe: Recipe, task: Task, rows: list[Utterance], progress: bool) -> Batches:
     from stentor.train.batches import Batches
 
-    encoders = {role: recipe.config[role] for role, kind in task.roles.items() if kind == "encoder"}
+    encoders = task.encoder_sections(recipe.config)
     return Batches(task, recipe.settings("data"), rows, encoders, seed=recipe.seed, progress=progress)
 
 

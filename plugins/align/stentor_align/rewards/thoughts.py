@@ -61,7 +61,7 @@ class FormatReward(Reward):
             self._pattern = re.compile(pattern, re.DOTALL) if pattern else None
         except re.error as cause:
             raise StentorError(f"this is no regular expression: {cause}.", path="pattern", value=pattern) from cause
-        self._tags, self.thought = _tags(opening, closing), thought
+        self._tags, self.thought = tags(opening, closing), thought
 
     def score(self, prompts: Items, responses: Items) -> Scores:
         legal = torch.tensor([self._legal(response.get("text")) for response in responses], dtype=torch.float32)
@@ -104,7 +104,7 @@ class ThoughtLengthReward(Reward):
         closing: str = "</think>",
     ) -> None:
         ranges.refuse({"cap": (cap, ranges.least(cap, 1))})
-        self.cap, self.unit, self._tags = cap, unit, _tags(opening, closing)
+        self.cap, self.unit, self._tags = cap, unit, tags(opening, closing)
 
     def score(self, prompts: Items, responses: Items) -> Scores:
         lengths = torch.tensor([self._length(response) for response in responses], dtype=torch.float32)
@@ -120,7 +120,12 @@ class ThoughtLengthReward(Reward):
         return float(len((thought or "").split()) if self.unit == "words" else len(thought or ""))
 
 
-def _tags(opening: str, closing: str) -> Tags:
+def tags(opening: str, closing: str) -> Tags:
+    """The tags of thoughts, checked.
+
+    Raises:
+        StentorError: when they do not differ.
+    """
     if not opening or not closing or opening == closing:
         raise StentorError("the tags of a thought must be two different texts.", path="opening", value=opening)
     return Tags(opening, closing)

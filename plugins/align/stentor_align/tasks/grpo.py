@@ -42,6 +42,7 @@ class GRPOTask(ReinforcedTask):
         reference_run: another run to be the frozen reference; empty: the policy as it began.
         unfinished: whether responses that reach their longest length count like the others, or are left out.
         left_out: blocks of the vocabulary whose tokens bear no loss, e.g. those of audio codes.
+        judge: what else scores responses in validation, never learnt from: a reward that this one is not a part of.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class GRPOTask(ReinforcedTask):
         reference_run: str = "",
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
+        judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
     ) -> None:
         several(samples, "GRPO")
         high = clip if clip_high is None else clip_high
@@ -76,6 +78,7 @@ class GRPOTask(ReinforcedTask):
             iterations=iterations,
             unfinished=unfinished,
             left_out=left_out,
+            judge=judge,
             reference=reference if kl else "none",
             reference_run=reference_run,
         )

@@ -48,6 +48,7 @@ class PPOTask(ReinforcedTask):
         reference_run: another run to be the frozen reference; empty: the policy as it began.
         unfinished: whether responses that reach their longest length count like the others, or are left out.
         left_out: blocks of the vocabulary whose tokens bear no loss.
+        judge: what else scores responses in validation, never learnt from: a reward that this one is not a part of.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class PPOTask(ReinforcedTask):
         reference_run: str = "",
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
+        judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
     ) -> None:
         given = {"clip": clip, "warmup": warmup, "value_weight": value_weight, "kl": kl, "kl_target": kl_target}
         wanted = {name: (value, ranges.least(value, 0)) for name, value in given.items()}
@@ -87,6 +89,7 @@ class PPOTask(ReinforcedTask):
             iterations=iterations,
             unfinished=unfinished,
             left_out=left_out,
+            judge=judge,
             reference=reference if kl else "none",
             reference_run=reference_run,
         )

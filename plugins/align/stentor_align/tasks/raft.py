@@ -31,6 +31,7 @@ class RAFTTask(ReinforcedTask):
         average: over tokens and responses.
         unfinished: whether responses that reach their longest length count like the others, or are left out.
         left_out: blocks of the vocabulary whose tokens bear no loss.
+        judge: what else scores responses in validation, never learnt from: a reward that this one is not a part of.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RAFTTask(ReinforcedTask):
         average: Average = "token",
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
+        judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
     ) -> None:
         several(samples, "RAFT")
         ranges.refuse({"keep": (keep, (1 <= keep <= samples, f"from 1 to samples, {samples}, not {keep}"))}, "task.")
@@ -59,6 +61,7 @@ class RAFTTask(ReinforcedTask):
             iterations=iterations,
             unfinished=unfinished,
             left_out=left_out,
+            judge=judge,
         )
         self.keep, self.average = keep, average
         self.above = -torch.inf if above is None else above

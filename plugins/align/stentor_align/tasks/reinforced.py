@@ -14,11 +14,11 @@ from stentor.errors import StentorError
 from stentor.interfaces.reward import Reward
 from stentor.interfaces.task import Loss
 from stentor.train.assembly import build
-from stentor_align import rollout
+from stentor_align import rollout, runs
 from stentor_align.logprobs import Read, Scored
 from stentor_align.losses import masks
 from stentor_align.rollout import Rollout, SamplingSettings
-from stentor_align.tasks import experience
+from stentor_align.tasks import experience, guards
 from stentor_align.tasks.experience import Experience, Unfinished
 from stentor_align.tasks.tuning import TuningTask
 
@@ -27,7 +27,9 @@ class ReinforcedTask(TuningTask):
     """A training step samples responses to the batch's prompts, rewards them, and learns from them.
 
     Responses may be learnt from several times; batches that come in between are passed over. In validation nothing is
-    learnt: the loss is minus the mean reward, of samples that are the same every time.
+    learnt: the loss is minus the mean reward, of samples that are the same every time. What guards against a reward
+    that is gamed (`stentor_align.tasks.guards`) is measured there: the judge's scores, the divergence from what the
+    policy is held to or else from what it began as, and what tricks would earn.
 
     Args:
         policy: what is tuned.
@@ -38,6 +40,7 @@ class ReinforcedTask(TuningTask):
         iterations: how often each response is learnt from.
         unfinished: what becomes of responses that do not come to their own end.
         left_out: blocks of the vocabulary whose tokens bear no loss.
+        judge: section of a reward that is not learnt from, or None.
         held: what `TuningTask` is told of the reference.
     """
 
@@ -55,6 +58,7 @@ class ReinforcedTask(TuningTask):
         iterations: int = 1,
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
+        judge: Mapping[str, Any] | None = None,
         **held: Any,
     ) -> None:
         least = {
@@ -63,7 +67,11 @@ class ReinforcedTask(TuningTask):
         }
         ranges.refuse(least, "task.")
         super().__init__(policy, run=run, **held)
+        if judge is not None:
+            guards.independent(judge, reward)
         self._reward: Reward = build("reward", reward, path="task.reward")
+        self._judge: Reward | None = None if judge is None else build("reward", judge, path="task.judge")
+        self._compared: list[Any] = []
         self.sampling = SamplingSettings.of(sampling)
         self.samples, self.iterations, self.unfinished = samples, iterations, unfinished
         self.register_buffer("bearing", masks.bearing(policy.vocabulary, left_out), persistent=False)
@@ -73,7 +81,15 @@ class ReinforcedTask(TuningTask):
 
     def load_pretrained(self) -> dict[str, str]:
         told = super().load_pretrained()
-        return told | {f"reward.{key}": value for key, value in self._reward.load_pretrained().items()}
+        judged = {} if self._judge is None else self._judge.load_pretrained()
+        told |= {f"reward.{key}": value for key, value in self._reward.load_pretrained().items()}
+        return told | {f"judge.{key}": value for key, value in judged.items()}
+
+    def train(self, mode: bool = True) -> ReinforcedTask:
+        super().train(mode)
+        if mode:
+            self._compared = []  # validation's copy of the policy as it was; no memory is spent on it meanwhile
+        return self
 
     @abstractmethod
     def learn(self, found: Experience, extra: dict[str, Any]) -> Loss:
@@ -104,8 +120,21 @@ class ReinforcedTask(TuningTask):
 
     def _validated(self, batch: Mapping[str, Any]) -> Loss:
         found = self.gather(batch, seed=0)
+        found.numbers |= guards.probed(self.policy, found, self._reward, self.sampling)
+        found.numbers |= self._strayed(found)
+        if self._judge is not None:
+            found.numbers |= guards.judged(self.policy, found, self._judge)
         value = torch.tensor(-found.numbers["reward"], device=self.bearing.device)
         return Loss(value, max(len(found.usable), 1), found.numbers)
+
+    def _strayed(self, found: Experience) -> dict[str, float]:
+        if self.reference_mode != "none":
+            with self.consulted() as other:
+                return guards.divergence(other, found, self.sampling)
+        if not self._compared:
+            policy = runs.trained(self.reference_run or self.run)[0]
+            self._compared = [policy.to(self.bearing.device).requires_grad_(False).eval()]
+        return guards.divergence(self._compared[0], found, self.sampling)
 
     def scored(self, policy: Any, found: Experience, rows: Sequence[int]) -> tuple[Scored, Read]:
         """Log-probabilities of the responses `rows` under `policy`."""

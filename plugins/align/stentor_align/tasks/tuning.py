@@ -114,6 +114,11 @@ class TuningTask(Task):
     def cached_encoder(self) -> Any:
         return self.policy.cached_encoder() if self.policy.hears else None
 
+    def encoder_sections(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the policy: what it has heard already is not encoded again."""
+        found: dict[str, Any] = self.policy.encoder_sections(self.structure[0])
+        return found
+
     def state(self) -> dict[str, Any]:
         return {"policy": {"config": self.structure[0], "state": self.policy.state()}}
 

@@ -1,0 +1,1 @@
+"""Corpora that alignment is tried on."""
