@@ -8,10 +8,9 @@ from stentor.interfaces.codec import CodecSpec
 from stentor.interfaces.tokenizer import Codebook
 from stentor_tts.flow.conditions import _QUICK, CodeEncoder
 from stentor_tts.flow.examples import examples
-from stentor_tts.flow.frames import CodedMel, parted
 from stentor_tts.flow.grid import Grid
 from stentor_tts.flow.voices import VoiceWarp, applied, centres, envelope, stretched
-from stentor_tts.mel import BINS, normalised, restored
+from stentor_tts.mel import BINS, restored
 
 DUAL = CodecSpec(16000, (Codebook("linguistic", 6561, 50 / 3), Codebook("semantic", 15, 25.0)), (2, 3), 1920)
 ONE = CodecSpec(16000, (Codebook("codes", 50, 25.0),), (1,), 640)
@@ -94,24 +93,3 @@ def test_the_envelope_is_smooth_and_nothing_is_lost():
     slow = torch.linspace(-9, -3, BINS, dtype=torch.float64)
     ripple = torch.cos(torch.arange(BINS, dtype=torch.float64) * 2 * torch.pi / 5)
     assert (smooth @ slow - slow).abs().max() < 0.3 and (smooth @ ripple).abs().max() < 0.25
-
-
-class Counting(torch.nn.Module):
-    """A codec whose codes say which group they belong to."""
-
-    def encode(self, audio, lengths):
-        counts = [int(n) // 1920 for n in lengths]
-        return [((torch.arange(2 * n) * 700) % 6561, torch.arange(3 * n) % 15) for n in counts]
-
-
-def test_codes_and_frames_survive_the_disk():
-    audio = torch.randn(2, 1920 * 5 + 700) * 0.1
-    lengths = torch.tensor([1920 * 5 + 700, 1920 * 3])
-    rows, counts = CodedMel(Counting(), Grid(DUAL, 1))(audio, lengths)
-    assert counts.tolist() == [5, 3]
-    kept = rows.half().float()
-    for row, count, samples in zip(kept, counts.tolist(), lengths.tolist(), strict=True):
-        found, mel = parted(row[:count], DUAL)
-        expected = Counting().encode(None, [samples])[0]
-        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-        assert mel.shape == (12 * count, BINS) and torch.isfinite(normalised(mel)).all()

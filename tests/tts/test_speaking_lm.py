@@ -13,6 +13,7 @@ from stentor.data.collate import pad
 from stentor.errors import StentorError
 from stentor.train.initialise import Parent, initialise
 from stentor_tts.lm.request import Prompt, of_batch, read
+from stentor_tts.tokenizer.coding import frames, ungrouped
 
 
 def requests(task):
@@ -97,10 +98,11 @@ def test_codes_survive_the_cache():
     task = tiny_lm.task()
     audio = torch.randn(2, 16000 * 2).mul(0.1)
     lengths = torch.tensor([32000, 20000])
-    frames, counts = task.cached_encoder()(audio, lengths)
-    assert frames.dtype == torch.float32 and counts.tolist() == [16, 10]
+    rows, counts = task.cached_encoder()(audio, lengths)
+    assert rows.dtype == torch.float32 and counts.tolist() == [16, 10]
+    rows = rows.half().float()
     direct = task.codes({"audio": audio, "audio_lengths": lengths})
-    for one, other in zip(direct, task.codes({"frames": frames, "frame_lengths": counts}), strict=True):
+    for one, other in zip(direct, task.codes({"frames": rows, "frame_lengths": counts}), strict=True):
         assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
@@ -196,7 +198,8 @@ SOUNDS = {"red": (1, 2, 1, 2, 3), "blue": (7, 8, 7, 8, 9), "": (0, 0, 0, 0, 0)}
 def lesson(task, texts):
     """Each word takes two groups; silence is around."""
     groups = [[SOUNDS[w] for word in ["", *text.split(), ""] for w in (word, word)] for text in texts]
-    rows, lengths = pad([torch.tensor(row, dtype=torch.float32) for row in groups])
+    codes = [ungrouped(task.spec, torch.tensor(row)) for row in groups]
+    rows, lengths = pad([frames(task.spec, row) for row in codes])
     told = {"ids": texts, "texts": texts, "speakers": ["" for _ in texts], "custom": [{} for _ in texts]}
     return {**told, "frames": rows, "frame_lengths": lengths}
 

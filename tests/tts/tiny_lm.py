@@ -30,7 +30,7 @@ def codes(task, groups, seed=0):
 def batch(task, groups=(9, 11, 4), custom=None):
     """Rows with codes in place of audio."""
     from stentor.data.collate import pad
-    from stentor_tts.lm.coding import frames
+    from stentor_tts.tokenizer.coding import frames
 
     rows, lengths = pad([frames(task.spec, codes(task, n, row)) for row, n in enumerate(groups)])
     return {

@@ -30,7 +30,7 @@ def corpus(folder):
 
 def trained(folder, train, name, **sections):
     """One step of a recipe with these sections into ``folder/name``."""
-    data = {"train": str(train), "cache": False, "max_items": 4}
+    data = {"train": str(train), "max_items": 4}
     settings = {"steps": 1, "tracking": [], "accelerator": "cpu"}
     recipe = Recipe.from_dict({"name": name, **sections, "data": data, "train": settings, "evaluate": {}})
     fit(recipe, folder / name, progress=False)

@@ -11,18 +11,20 @@ from torch import Tensor
 from stentor.data.utterance import Utterance
 
 
-def collate(utterances: Sequence[Utterance], read: Sequence[Tensor], *, frames: bool = False) -> dict[str, Any]:
+def collate(
+    utterances: Sequence[Utterance], audio: Sequence[Tensor] | None = None, frames: Sequence[Tensor] | None = None
+) -> dict[str, Any]:
     """One batch.
 
     Args:
         utterances: its rows.
-        read: waveforms float [N_i], or encoder frames [T_i, D].
-        frames: whether `read` holds frames.
+        audio: waveforms float [N_i].
+        frames: encoder frames [T_i, D].
 
     Returns:
         ``ids``, ``texts``, ``speakers`` (list[str]), ``custom`` (list of the rows' further fields), ``seconds``
-        (float, s of speech), and ``audio`` [B, N] with
-        ``audio_lengths`` [B], or ``frames`` [B, T, D] with ``frame_lengths`` [B]; zero-padded.
+        (float, s of speech), and what there is of ``audio`` [B, N] with ``audio_lengths`` [B] and ``frames`` [B, T, D]
+        with ``frame_lengths`` [B]; zero-padded.
     """
     batch: dict[str, Any] = {
         "ids": [utterance.id for utterance in utterances],
@@ -31,8 +33,10 @@ def collate(utterances: Sequence[Utterance], read: Sequence[Tensor], *, frames: 
         "custom": [dict(utterance.custom) for utterance in utterances],
         "seconds": sum(utterance.duration for utterance in utterances),
     }
-    name, lengths = ("frames", "frame_lengths") if frames else ("audio", "audio_lengths")
-    batch[name], batch[lengths] = pad(read)
+    if audio is not None:
+        batch["audio"], batch["audio_lengths"] = pad(audio)
+    if frames is not None:
+        batch["frames"], batch["frame_lengths"] = pad(frames)
     return batch
 
 

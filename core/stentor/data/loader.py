@@ -40,8 +40,8 @@ class Reader(Dataset[dict[str, Any]]):
 
     Args:
         utterances: the set, by row.
-        read: waveform float [N], or frames [T, D], of one utterance.
-        frames: whether `read` gives frames.
+        read: waveform float [N] of one utterance; None where there are frames, and they are enough.
+        frames: encoder frames [T, D] of one utterance.
         augment: waveform, sample rate (Hz) and random source to waveform.
         sample_rate: of the waveforms (Hz).
         seed: of the augmentation; every utterance has its own source in every epoch, so that workers do not matter.
@@ -50,9 +50,9 @@ class Reader(Dataset[dict[str, Any]]):
     def __init__(
         self,
         utterances: Sequence[Utterance],
-        read: Read,
+        read: Read | None,
         *,
-        frames: bool = False,
+        frames: Read | None = None,
         augment: Augment | None = None,
         sample_rate: int = 16000,
         seed: int = 0,
@@ -62,19 +62,21 @@ class Reader(Dataset[dict[str, Any]]):
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
         """The batch of `draw`; unreadable utterances are left out and listed under ``failures`` with the reason."""
-        kept, waves, failures = [], [], []
+        kept, waves, frames, failures = [], [], [], []
         for utterance in draw.utterances or [self.utterances[row] for row in draw.rows.tolist()]:
             try:
-                wave = self.read(utterance)
+                wave = None if self.read is None else self.read(utterance)
+                coded = None if self.frames is None else self.frames(utterance)
             except StentorError as error:
                 failures.append((utterance.id, str(error)))
                 continue
-            if self.augment is not None:
+            if self.augment is not None and wave is not None:
                 source = np.random.default_rng((self.seed, draw.epoch, zlib.crc32(utterance.id.encode())))
                 wave = self.augment(wave, self.sample_rate, source)
             kept.append(utterance)
-            waves.append(wave)
-        batch = collate(kept, waves, frames=self.frames)
+            waves += [] if wave is None else [wave]
+            frames += [] if coded is None else [coded]
+        batch = collate(kept, None if self.read is None else waves, None if self.frames is None else frames)
         batch["next"] = {"epoch": draw.epoch, "position": draw.position + 1}
         batch["failures"] = failures
         return batch

@@ -47,12 +47,14 @@ class Task(Component, nn.Module):
             role; a role whose name differs from its kind is written ``tokenizer@text`` in a defaults list.
         optional_roles: the roles that a recipe may leave unfilled; their parameters come last and default to None.
         metrics: names of the metrics that score its outputs; those of audio (`AudioMetric`) only in evaluation.
+        hears_cached: whether its batches hold the audio too where the outputs of `cached_encoder` are cached.
         spent: share of the budget that training has spent, the step at hand included; for what begins at some share.
     """
 
     roles: ClassVar[Mapping[str, str]]
     optional_roles: ClassVar[frozenset[str]] = frozenset()
     metrics: ClassVar[tuple[str, ...]] = ("wer", "cer")
+    hears_cached: ClassVar[bool] = False
     spent: float = 0.0
 
     @classmethod
@@ -88,7 +90,8 @@ class Task(Component, nn.Module):
     @abstractmethod
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
         """Loss of a batch from the loader: ``audio`` [B, N], ``audio_lengths`` [B], ``texts`` list[str], ``ids``
-        list[str], and ``frames`` [B, T, D], ``frame_lengths`` [B] instead of audio when encoder outputs are cached."""
+        list[str], and ``frames`` [B, T, D], ``frame_lengths`` [B] when encoder outputs are cached, instead of audio
+        unless `hears_cached`."""
 
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
         """Outputs for the same kind of batch, one text per row; batch equals single.
@@ -113,9 +116,6 @@ class Task(Component, nn.Module):
         """The frozen encoder whose outputs the loader may cache on disk, or None."""
         return None
 
-    def state(self) -> dict[str, Any]:
-        """JSON-ready state that is not tensors, e.g. the trained tokenizer's; `assemble` takes it back."""
-        return {}
     def encoder_sections(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """How its encoders were configured, by role: what frames are cached under, beside the encoder's weights.
 
@@ -124,6 +124,9 @@ class Task(Component, nn.Module):
         """
         return {role: config[role] for role, kind in self.roles.items() if kind == "encoder"}
 
+    def state(self) -> dict[str, Any]:
+        """JSON-ready state that is not tensors, e.g. the trained tokenizer's; `assemble` takes it back."""
+        return {}
 
     def acquaint(self, rows: Sequence[Utterance]) -> None:
         """Called once for a new run whose set is not streamed, in every process, with the weights that it begins with.

@@ -105,7 +105,7 @@ class Batches:
         self.settings, self.rows, self.seed, self.progress = settings, rows, seed, progress
         self.valid = manifest.load(settings.valid) if settings.valid else []
         self.read = partial(read_audio, sample_rate=task.sample_rate)
-        self.sample_rate = task.sample_rate
+        self.sample_rate, self.heard = task.sample_rate, task.hears_cached
         self.augment = Augment(settings.augment) if _varies(settings.augment) else None
         self.cache: FrameCache | None = None
         self.loader: Loader | None = None
@@ -163,9 +163,8 @@ class Batches:
                     yield found
 
     def _reader(self, rows: list[Utterance], augment: Augment | None = None) -> Reader:
-        frames = self.cache is not None
-        rate, seed = self.sample_rate, self.seed
-        return Reader(rows, self.cache or self.read, frames=frames, augment=augment, sample_rate=rate, seed=seed)
+        read = self.read if self.cache is None or self.heard else None
+        return Reader(rows, read, frames=self.cache, augment=augment, sample_rate=self.sample_rate, seed=self.seed)
 
     def _stretch(self) -> float:
         """How much longer augmentation may make an utterance."""

@@ -14,10 +14,9 @@ from stentor.errors import Problem, StentorError
 from stentor.interfaces.codec import Codec, CodecSpec
 from stentor.interfaces.task import Loss, Task
 from stentor.train.assembly import build_role, class_of_role, configured_of
-from stentor_tts.flow.frames import CodedMel, parted
-from stentor_tts.flow.grid import Grid
 from stentor_tts.interfaces import Acoustic, Reference, Vocoder
 from stentor_tts.mel import HOP, SAMPLE_RATE, log_mel
+from stentor_tts.tokenizer.coding import CodesAsFrames, codes_of
 from stentor_tts.vocoders.griffin_lim import GriffinLim
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -38,6 +37,7 @@ class FlowTask(Task):
     optional_roles: ClassVar[frozenset[str]] = frozenset({"vocoder"})
     metrics: ClassVar[tuple[str, ...]] = ()
     capabilities: ClassVar[frozenset[str]] = frozenset({"speaks"})
+    hears_cached: ClassVar[bool] = True
 
     def __init__(self, codec: Codec, acoustic: Acoustic, vocoder: Vocoder | None = None, *, seed: int = 0) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class FlowTask(Task):
         self.vocoder = vocoder if vocoder is not None else GriffinLim()
         for part in (self.codec, self.vocoder):
             part.requires_grad_(False).eval()
-        self.coded = [CodedMel(codec, Grid(acoustic.codec, 1))]
+        self._coded = [CodesAsFrames(codec)]
 
     @classmethod
     def assemble(
@@ -81,14 +81,17 @@ class FlowTask(Task):
         return self
 
     def cached_encoder(self) -> nn.Module | None:
-        """Codec and spectrogram together."""
-        return self.coded[0]
+        """The codec; spectrograms are made of the audio in every step."""
+        return self._coded[0]
 
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
-        cached = "frames" in batch
-        frames, lengths = (batch["frames"], batch["frame_lengths"]) if cached else self._frames(batch)
-        pairs = zip(frames, lengths.tolist(), batch["speakers"], strict=True)
-        rows = [(*parted(row[:count], self.acoustic.codec), who) for row, count, who in pairs if count >= _FEWEST]
+        audio, lengths = batch["audio"].float(), batch["audio_lengths"]
+        frames, counts = (batch["frames"], batch["frame_lengths"]) if "frames" in batch else self._frames(batch)
+        coded = codes_of(self.acoustic.codec, frames, counts.tolist())
+        mels = log_mel(audio.masked_fill(torch.arange(audio.shape[1], device=audio.device) >= lengths[:, None], 0.0))
+        covered = [mel[: count * self.acoustic.group_frames] for mel, count in zip(mels, counts.tolist(), strict=True)]
+        found = zip(coded, covered, batch["speakers"], counts.tolist(), strict=True)
+        rows = [row for *row, count in found if count >= _FEWEST]
         if not rows:
             return Loss(next(self.acoustic.parameters()).sum() * 0.0, 1)
         codes, mels, speakers = zip(*rows, strict=True)
@@ -119,7 +122,7 @@ class FlowTask(Task):
 
     def _frames(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            made: tuple[Tensor, Tensor] = self.coded[0](batch["audio"], batch["audio_lengths"])
+            made: tuple[Tensor, Tensor] = self._coded[0](batch["audio"], batch["audio_lengths"])
         return made
 
     def _reference(self, wave: Tensor, custom: Mapping[str, Any]) -> Reference:

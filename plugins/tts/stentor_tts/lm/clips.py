@@ -15,9 +15,9 @@ from stentor.interfaces.codec import CodecSpec
 from stentor_tts.interfaces import Reference
 from stentor_tts.inventory import NEUTRAL, Inventory
 from stentor_tts.lm.cloning import Examples
-from stentor_tts.lm.coding import codes_of, frames
 from stentor_tts.lm.request import of_batch
 from stentor_tts.mel import BINS, FRAME_RATE, SAMPLE_RATE
+from stentor_tts.tokenizer.coding import grouped, ungrouped
 
 SECONDS = 3.0
 """Of a clip, at most: as much as acoustic models are shown in training (s)."""
@@ -69,8 +69,7 @@ class Clips(nn.Module):
         count, groups = self.lengths[place].tolist()
         if not count:
             return None
-        (codes,) = codes_of(self.spec, self.codes[place, None], [groups])
-        return Reference(self.mels[place, :count], codes)
+        return Reference(self.mels[place, :count], ungrouped(self.spec, self.codes[place, :groups].long()))
 
     def _keep(self, place: int, row: Utterance, examples: Examples) -> None:
         seconds = min(row.duration, SECONDS)
@@ -81,7 +80,7 @@ class Clips(nn.Module):
         heard = examples.heard(own, at_mel, text="", device=self.mels.device)
         assert heard.mel is not None
         mel = heard.mel[: self.mels.shape[1]]
-        coded = frames(self.spec, heard.codes)[: self.codes.shape[1]]
+        coded = grouped(self.spec, heard.codes)[: self.codes.shape[1]]
         self.mels[place, : len(mel)], self.codes[place, : len(coded)] = mel, coded
         self.lengths[place] = torch.tensor([len(mel), len(coded)])
 
