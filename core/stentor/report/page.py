@@ -18,12 +18,17 @@ from stentor.data.atomic import replacing
 
 def write(path: Path, template: str, **context: Any) -> Path:
     """Render `template` to `path`, whole or not at all; a plugin's own is named ``package:template``."""
-    page = _environment().get_template(template).render(
-        style=Markup(_resource("style.css")), script=Markup(_resource("page.js")), version=__version__, **context
-    )  # fmt: skip
+    page = render(template, **context)
     with replacing(path) as temporary:
         temporary.write_text(page, "utf-8")
     return path
+
+
+def render(template: str, **context: Any) -> str:
+    """A page as text; named as for `write`."""
+    return _environment().get_template(template).render(
+        style=Markup(resource("style.css")), script=Markup(resource("page.js")), version=__version__, **context
+    )  # fmt: skip
 
 
 def top_of(values: list[float | None]) -> float:
@@ -49,13 +54,14 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_resource), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.FunctionLoader(resource), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"decimal": _decimal, "range": _range}
     return environment
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """The text of a file in the folder ``templates`` of a package, ``package:file``; default: this package."""
     package, _, file = name.rpartition(":")
     return files(package or "stentor.report").joinpath("templates", file).read_text("utf-8")
 

@@ -60,7 +60,7 @@ def _build(arguments: argparse.Namespace) -> None:
     rows = manifest.load(prompts)
     asked = [told["sha256"], section, arguments.samples, arguments.temperature, arguments.seed]
     identity = json.dumps([*asked, manifest.fingerprint(prompts)], sort_keys=True)
-    kept = Samples(_beside(arguments.output, "samples.jsonl"), identity)
+    kept = Samples(beside(arguments.output, "samples.jsonl"), identity)
     options: dict[str, Any] = {"samples": arguments.samples, "settings": settings, "seed": arguments.seed}
     failed = sample(policy.eval(), rows, reward, kept, **options)
     selection = Selection(arguments.margin, arguments.form)
@@ -145,7 +145,7 @@ def _write(output: Path, found: Iterable[Utterance | Rejected]) -> None:
         kept.append(one) if isinstance(one, Utterance) else dropped.append(one)
     manifest.save(output, kept)
     if dropped:
-        quarantine.write(_beside(output, "dropped.jsonl"), dropped)
+        quarantine.write(beside(output, "dropped.jsonl"), dropped)
     _tell(output, kept, dropped)
 
 
@@ -153,9 +153,9 @@ def _tell(output: Path, kept: Sequence[Utterance], dropped: Sequence[Rejected]) 
     print(f"{output}: {len(kept)} rows; {len(dropped)} dropped")
     if dropped:
         print(f"  the first of them: {dropped[0].where}: {dropped[0].reason}")
-        print(f"  why each was dropped: {_beside(output, 'dropped.jsonl')}")
+        print(f"  why each was dropped: {beside(output, 'dropped.jsonl')}")
 
 
-def _beside(output: Path, ending: str) -> Path:
+def beside(output: Path, ending: str) -> Path:
     """``pairs.jsonl.gz`` -> ``pairs.ENDING``."""
     return output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.jsonl')}.{ending}")

@@ -1,8 +1,9 @@
 """The custom fields of a manifest that hold preferences: ``chosen`` and ``rejected``, or ``ranked``.
 
-A response is a mapping with ``text`` or ``tokens`` (ids of the policy that said it, its stop id included), and where
-they are known ``score`` (its reward) and ``log_probs`` (of its tokens under a reference, with ``reference``, the hash
-of that reference's weights). A bare text stands for ``{text: ...}``. A ranked list has the best response first.
+A response is a mapping with ``text``, ``tokens`` (ids of the policy that said it, its stop id included) or ``audio`` (a
+file that people listen to; a relative path counts from the manifest's folder), and where they are known ``score`` (its
+reward) and ``log_probs`` (of its tokens under a reference, with ``reference``, the hash of that reference's weights). A
+bare text stands for ``{text: ...}``. A ranked list has the best response first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from stentor.errors import StentorError
 
-FIELDS = ("text", "tokens", "score", "log_probs", "reference")
+FIELDS = ("text", "tokens", "audio", "score", "log_probs", "reference")
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,11 @@ def response(value: Any, path: str) -> dict[str, Any]:
     unknown = sorted(set(found) - set(FIELDS))
     if unknown:
         raise StentorError("a response has no such field.", path=f"{path}.{unknown[0]}", options=FIELDS)
-    if "text" not in found and "tokens" not in found:
-        raise StentorError("a response needs 'text' or 'tokens'.", path=path)
+    if not {"text", "tokens", "audio"} & set(found):
+        raise StentorError("a response needs 'text', 'tokens' or 'audio'.", path=path)
     wrong = {
         "text": not isinstance(found.get("text", ""), str),
+        "audio": not isinstance(found.get("audio", ""), str),
         "tokens": not _numbers(found.get("tokens", []), int),
         "score": not _numbers([found.get("score", 0.0)], int, float),
         "log_probs": not _numbers(found.get("log_probs", []), int, float),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from stentor.data import audio
 from stentor.data.atomic import writing
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.evaluate.decoding import batch_of, batches, read
 from stentor.evaluate.settings import EvaluateSettings
+from stentor.evaluate.speaking import file_name
 from stentor.interfaces.corpus import Rejected
 from stentor.interfaces.reward import Reward
 from stentor_align import legal, logprobs
@@ -69,12 +71,13 @@ class Samples:
 def sample(
     policy: Any,
     utterances: Sequence[Utterance],
-    reward: Reward,
+    reward: Reward | None,
     kept: Samples,
     *,
     samples: int,
     settings: SamplingSettings,
     seed: int = 0,
+    sounds: Path | None = None,
     batching: EvaluateSettings | None = None,
     progress: bool = True,
 ) -> list[Rejected]:
@@ -85,11 +88,12 @@ def sample(
     Args:
         policy: in evaluation mode.
         utterances: what is asked.
-        reward: gives the scores.
+        reward: gives the scores; None: nobody scores them.
         kept: where responses go.
         samples: of each row.
         settings: how to sample.
         seed: of all samples.
+        sounds: folder beside the manifest to be, for what responses sound like; None: no audio is made.
         batching: rows at a time.
         progress: whether to show a bar.
     """
@@ -110,17 +114,35 @@ def sample(
             if readable:
                 drawn = (seed << 32) + zlib.crc32(readable[0].id.encode())
                 batch = batch_of(readable, waves, CPU)
-                kept.add(_scored(policy, batch, reward, samples=samples, settings=settings, seed=drawn))
+                options = {"samples": samples, "settings": settings, "seed": drawn}
+                kept.add(_answered(policy, batch, reward, sounds, **options))
     return failed
 
 
-def _scored(policy: Any, batch: dict[str, Any], reward: Reward, **options: Any) -> Candidates:
-    made, responses, scores = experience.answered(policy, batch, reward, **options)
+def _answered(
+    policy: Any, batch: dict[str, Any], reward: Reward | None, sounds: Path | None, **options: Any
+) -> Candidates:
+    if reward is None:
+        _, made, responses = experience.said(policy, batch, **options)
+        totals = [math.nan] * len(responses)
+    else:
+        made, responses, scores = experience.answered(policy, batch, reward, **options)
+        totals = scores.total.tolist()
     found: Candidates = {name: [] for name in batch["ids"]}
-    for owner, response, score in zip(made.owners, responses, scores.total.tolist(), strict=True):
+    for owner, response, total in zip(made.owners, responses, totals, strict=True):
+        name = batch["ids"][owner]
         told: dict[str, Any] = {key: response[key] for key in ("text", "tokens") if key in response}
-        found[batch["ids"][owner]].append(told if math.isnan(score) else {**told, "score": score})
+        if sounds is not None and "audio" in response:
+            told["audio"] = _heard(response, sounds, f"{file_name(name)}-{len(found[name])}")
+        found[name].append(told if math.isnan(total) else {**told, "score": total})
     return found
+
+
+def _heard(response: Mapping[str, Any], sounds: Path, name: str) -> str:
+    """Keep what a response sounds like; its path beside the manifest."""
+    wave = response["audio"].detach().float().cpu().numpy()
+    audio.write(sounds / f"{name}.flac", wave, response["sample_rate"])
+    return f"{sounds.name}/{name}.flac"
 
 
 @torch.no_grad()

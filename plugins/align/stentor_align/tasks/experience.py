@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from stentor.interfaces.policy import Policy
+from stentor.interfaces.policy import Policy, Prompts
 from stentor.interfaces.reward import Reward, Scores
 from stentor_align import rollout, rows
 from stentor_align.rewards import safety
@@ -82,12 +82,20 @@ def answered(
     seed: int | None = None,
 ) -> tuple[Rollout, Sequence[Mapping[str, Any]], Scores]:
     """What a policy answers to a batch, what that means, and how it scores; arguments as for `gather`."""
-    prompts = policy.ask(batch)
-    made = rollout.sample(policy, prompts, settings, samples=samples, seed=seed)
+    prompts, made, responses = said(policy, batch, settings, samples=samples, seed=seed)
     told = [{**asked, "row": row} for asked, row in zip(prompts.asked, rows.split(batch), strict=True)]
-    responses = policy.responses(prompts, made.owners, made.tokens)
     scores = safety.score(reward, [told[owner] for owner in made.owners], responses, name=type(reward).__name__)
     return made, responses, scores
+
+
+@torch.no_grad()
+def said(
+    policy: Policy, batch: Mapping[str, Any], settings: SamplingSettings, *, samples: int, seed: int | None = None
+) -> tuple[Prompts, Rollout, Sequence[Mapping[str, Any]]]:
+    """What a policy answers to a batch, and what that means, unscored; arguments as for `gather`."""
+    prompts = policy.ask(batch)
+    made = rollout.sample(policy, prompts, settings, samples=samples, seed=seed)
+    return prompts, made, policy.responses(prompts, made.owners, made.tokens)
 
 
 def numbers(made: Rollout, rewards: Tensor, scores: Scores, samples: int) -> dict[str, float]:
@@ -118,8 +126,8 @@ def to_state(found: Experience | None, extra: Mapping[str, Any]) -> dict[str, An
         return {}
     made = found.rollout
     kept = {"tokens": made.tokens, "owners": made.owners, "log_probs": made.log_probs, "ended": made.ended}
-    told = {"batch": found.batch, "rollout": kept, "rewards": found.rewards, "numbers": found.numbers}
-    return {**told, "extra": dict(extra)}
+    state = {"batch": found.batch, "rollout": kept, "rewards": found.rewards, "numbers": found.numbers}
+    return {**state, "extra": dict(extra)}
 
 
 def from_state(state: Mapping[str, Any]) -> tuple[Experience | None, dict[str, Any]]:
