@@ -1,6 +1,7 @@
 """Metrics of what is spoken, on made outputs whose score is known."""
 
 import math
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 
@@ -124,7 +125,7 @@ def tagged(folder, name, tag, leak=0.0):
     return row
 
 
-@pytest.mark.parametrize("leak", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("leak", [0.0, 0.25, 1.0, -0.5])
 def test_the_effect_of_tags_inside_and_outside(tmp_path, leak):
     tags = ["fast", "slow", "loud", "soft", "fast"]
     rows = [tagged(tmp_path, f"{n}", tag, leak) for n, tag in enumerate(tags)]
@@ -136,8 +137,16 @@ def test_the_effect_of_tags_inside_and_outside(tmp_path, leak):
 
     assert ratio(RateSpan()) == pytest.approx(math.log(2) / 2, rel=0.01)
     assert ratio(EnergySpan()) == pytest.approx(20 * math.log10(4) / 2, rel=0.02)
-    assert ratio(RateLeak()) == pytest.approx(leak, abs=0.03)
-    assert ratio(EnergyLeak()) == pytest.approx(leak, abs=0.03)
+    assert ratio(RateLeak()) == pytest.approx(abs(leak), abs=0.03)
+    assert ratio(EnergyLeak()) == pytest.approx(abs(leak), abs=0.03)
+
+
+def test_tags_that_do_the_opposite_leak_without_measure(tmp_path):
+    rows = [tagged(tmp_path, tag, tag, 0.2) for tag in ("fast", "slow", "loud", "soft")]
+    opposite = {"fast": "slow", "slow": "fast", "loud": "soft", "soft": "loud"}
+    rows = [replace(row, custom={"marked": row.custom["marked"].replace(row.id, opposite[row.id])}) for row in rows]
+    assert sum(errors for errors, _ in RateSpan().measure(rows)) < 0
+    assert RateLeak().measure(rows) == [(0, 0)] * 4 and EnergyLeak().measure(rows) == [(0, 0)] * 4
 
 
 def test_tags_of_one_direction_alone_tell_no_effect(tmp_path):

@@ -83,14 +83,15 @@ class SpanMetric(AudioMetric):
         if not all(numbers):
             return counts
         means = np.mean([pair[1:] for pair in found.values()], axis=0)
-        for index, (sign, within, without) in found.items():
-            inner, outer = sign * (np.array([within, without]) - means) * len(found) / (2 * numbers[sign > 0])
-            counts[index] = self.terms(float(inner), float(outer))
+        weights = [sign * len(found) / (2 * numbers[sign > 0]) for sign in signs.values()]
+        effects = (np.array([pair[1:] for pair in found.values()]) - means) * np.array(weights)[:, None]
+        for index, pair in zip(found, self.terms(effects), strict=True):
+            counts[index] = pair
         return counts
 
-    def terms(self, inner: float, outer: float) -> Counts:
-        """What a row adds, of its share of the effect inside and outside."""
-        return inner, 1.0
+    def terms(self, effects: np.ndarray) -> list[Counts]:
+        """What each row adds, of the shares of the effect inside and outside [rows, 2]."""
+        return [(float(inner), 1.0) for inner in effects[:, 0]]
 
     def _pair(self, row: Spoken) -> tuple[int, float, float] | None:
         """Direction, and what is measured inside and outside the tags of a row; None where it has no such tag."""
@@ -160,24 +161,33 @@ class EnergySpan(SpanMetric):
 
 
 class RateLeak(RateSpan):
-    """Effect of inline ``fast`` and ``slow`` outside them over that inside, in per cent.
+    """Size of the effect of inline ``fast`` and ``slow`` outside them over that inside, in per cent.
 
-    At most 50 where the effect inside is at least twice that outside.
+    At most 50 where the effect inside is at least twice that outside; none where tags do the opposite of what they say.
     """
 
     lower_is_better = True
 
-    def terms(self, inner: float, outer: float) -> Counts:
-        return outer, inner
+    def terms(self, effects: np.ndarray) -> list[Counts]:
+        return _leaks(effects)
 
 
 class EnergyLeak(EnergySpan):
-    """Effect of inline ``loud`` and ``soft`` outside them over that inside, in per cent.
+    """Size of the effect of inline ``loud`` and ``soft`` outside them over that inside, in per cent.
 
-    At most 50 where the effect inside is at least twice that outside.
+    At most 50 where the effect inside is at least twice that outside; none where tags do the opposite of what they say.
     """
 
     lower_is_better, unit = True, "%"
 
-    def terms(self, inner: float, outer: float) -> Counts:
-        return outer, inner
+    def terms(self, effects: np.ndarray) -> list[Counts]:
+        return _leaks(effects)
+
+
+def _leaks(effects: np.ndarray) -> list[Counts]:
+    """Outside over inside, whichever way the former goes; the interval may reach below 0."""
+    inside, outside = effects.sum(0)
+    if inside <= 0:
+        return [(0.0, 0.0)] * len(effects)
+    side = math.copysign(1.0, outside)
+    return [(side * float(outer), float(inner)) for inner, outer in effects]
