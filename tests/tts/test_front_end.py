@@ -149,10 +149,10 @@ def test_numbers_are_said_and_the_normaliser_can_be_left_out():
 
 
 def test_tags_in_brackets():
-    first, second = read("[style: whisper] turn on [fast]the radio. Then[/fast] wait.\n\n[loud]Now[/loud]!")[:2]
-    whisper = Manner(traits=("style:whisper",))
-    assert first.stretches[0] == Stretch("turn on", whisper)
-    assert first.stretches[1] == Stretch("the radio.", Manner(rate=1.45).within(whisper))
+    reading = FrontEnd().read("[style: whisper] turn on [fast]the radio. Then[/fast] wait.\n\n[loud]Now[/loud]!")
+    first, second = list(reading)[:2]
+    assert reading.whole == Manner(traits=("style:whisper",))
+    assert first.stretches == (Stretch("turn on"), Stretch("the radio.", Manner(rate=1.45)))
     assert [one.manner.rate for one in second.stretches] == [1.45, 1.0] and second.pause == 0.7
     assert read(r"a \[b\] c")[0].text == "a [b] c"
 
@@ -165,6 +165,7 @@ def test_tags_in_brackets():
         ("x[/fast]", "never opened"),
         ("[fast]x\n\ny[/fast]", "never closed"),
         ("a ] b", "has no '\\['"),
+        ("a\n\n[style: neutral] b", "for the whole text and stands before its first word"),
     ],
 )
 def test_wrong_tags_get_one_sentence(text, told):

@@ -145,16 +145,42 @@ def test_marks_for_the_run():
     two = sentence("one", Stretch("two", QUICK))
     assert marked(two, Manner(volume=6.0), own) == "[style: energy=+1] one [fast]two[/fast]"
     assert marked(Sentence((Stretch("all", QUICK),)), Manner(), own) == "[style: rate=+2] all"
+    alike = Sentence((Stretch("one", Manner(rate=0.7)), Stretch("two", Manner(rate=0.7, volume=6.0))))
+    assert marked(alike, Manner(), own) == "[style: rate=-2] one [loud]two[/loud]"
     with pytest.raises(StentorError, match="does not change its pitch"):
         marked(sentence("one"), Manner(pitch=3.0), Inventory(scales=("rate",)))
-    with pytest.raises(StentorError, match="no stretches that are high"):
-        marked(sentence("one", Stretch("two", Manner(pitch=4.0))), Manner(), own)
+    for stretch, told in (
+        (Manner(pitch=4.0), "no stretches that are high"),
+        (Manner(rate=0.85, volume=6.0), "one manner at a time, not slow and loud at once"),
+        (Manner(traits=("style:whisper",)), "no stretches that are whisper"),
+        (Manner(volume=-54.0), "for silence write a break"),
+    ):
+        with pytest.raises(StentorError, match=told):
+            marked(sentence("one", Stretch("two", stretch)), Manner(), own)
 
 
 def test_marks_are_what_the_task_reads(tiny):
     request = tiny._request(sentence("one", Stretch("two", QUICK)), Wish(manner=Manner(0.7, traits=("style:whisper",))))
     assert dict(request.style.levels) == {"rate": -2} and request.style.styles == ("whisper",)
     assert list(request.marked.stretches()) == [("one", ""), ("two", "fast")]
+
+
+@pytest.mark.parametrize(
+    ("text", "styles", "levels", "stretches"),
+    [
+        ("[style: whisper, very slow] turn on [fast]the fox[/fast]", ("whisper",), {"rate": -2},
+         [("turn on", ""), ("the fox", "fast")]),
+        ("[style: very slow] one [loud]two[/loud] three", (), {"rate": -2},
+         [("one", ""), ("two", "loud"), ("three", "")]),
+        ("[style: very slow]\n\none\n\ntwo [fast]three[/fast]", (), {"rate": -2}, [("two", ""), ("three", "fast")]),
+    ],
+)  # fmt: skip
+def test_a_style_of_the_whole_stands_beside_tags(tiny, text, styles, levels, stretches):
+    speech = Synthesiser(tiny).stream(text)
+    *_, last = speech._sentences
+    request = tiny._request(last, speech._wish)
+    assert (request.style.styles, dict(request.style.levels)) == (styles, levels)
+    assert list(request.marked.stretches()) == stretches
 
 
 def test_the_voice_is_one_by_name_or_the_first(tiny):
@@ -165,3 +191,5 @@ def test_the_voice_is_one_by_name_or_the_first(tiny):
     assert tiny._request(sentence("one"), Wish(voice(1))).style.voice == "ada"
     asked = Synthesiser(who).stream("one", voice="bruno")
     assert asked._wish.manner.traits == ("voice:bruno",) and asked._wish.voice is None
+    inside = Synthesiser(who).stream("[style: voice: bruno] one", voice="Ada+f2")
+    assert who._request(sentence("one"), inside._wish).style.voice == "bruno"

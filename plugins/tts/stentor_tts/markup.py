@@ -59,7 +59,7 @@ class Marked:
             yield " ".join(self.words[place:]), ""
 
 
-def parse(text: str, inventory: Inventory, *, lenient: bool = False) -> Marked:
+def parse(text: str, inventory: Inventory, *, lenient: bool = False, begun: bool = False) -> Marked:
     """Read a text with tags.
 
     ``[tag]...[/tag]`` holds for the words between; tags neither nest nor cross. ``[style: WORDS]`` before all words is
@@ -69,20 +69,21 @@ def parse(text: str, inventory: Inventory, *, lenient: bool = False) -> Marked:
         text: what is written.
         inventory: which tags there are.
         lenient: leave out what is wrong and keep the words, instead of refusing the text.
+        begun: whether words of the same text came before these.
 
     Raises:
         StentorError: for an unknown tag, a span that is not closed or was not opened, nested or crossed spans, a span
             without words, a style that is not known or stands elsewhere, a bracket without its fellow.
     """
-    reader = _Reader(text, inventory, lenient=lenient)
+    reader = _Reader(text, inventory, lenient=lenient, begun=begun)
     return reader.read()
 
 
 class _Reader:
     """Reads one text from left to right."""
 
-    def __init__(self, text: str, inventory: Inventory, *, lenient: bool) -> None:
-        self.text, self.inventory, self.lenient = text, inventory, lenient
+    def __init__(self, text: str, inventory: Inventory, *, lenient: bool, begun: bool) -> None:
+        self.text, self.inventory, self.lenient, self.begun = text, inventory, lenient, begun
         self.words: list[str] = []
         self.spans: list[TagSpan] = []
         self.style, self.ignored = NEUTRAL, list[str]()
@@ -153,7 +154,7 @@ class _Reader:
                 self._wrong(f"between [{tag}] and [/{tag}] there is no word.", tag)
 
     def _whole(self, told: str) -> None:
-        if self.words:
+        if self.words or self.begun:
             self._wrong("[style: ...] is for the whole text and stands before its first word.")
         else:
             self.style = style_of(told, self.inventory, lenient=self.lenient)

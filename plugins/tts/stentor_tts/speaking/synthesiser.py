@@ -117,9 +117,11 @@ class Synthesiser:
         if voice in self.speaker.inventory.voices:
             asked, voice = Manner(traits=(f"voice:{voice}",)).within(asked), None
         sample = voice_sample(voice) if isinstance(voice, str | Path) else voice
+        reading = self._front_end.read(text)
+        asked = reading.whole.within(asked)
         wish = Wish(sample, replace(asked, rate=asked.rate * speed), seed, temperature)
         self.speaker.refuse(wish)
-        return Speech(self._front_end.read(text), self.speaker, wish, rate)
+        return Speech(reading, self.speaker, wish, rate)
 
     def speak(self, text: str, **asked: object) -> Samples:
         """All of `stream`'s chunks in one: mono float32 [N]."""

@@ -10,7 +10,7 @@ from stentor_tts import markup
 from stentor_tts.inventory import Inventory
 from stentor_tts.text import characters, ssml
 from stentor_tts.text.characters import Known, Sieve
-from stentor_tts.text.script import Break, Script, Sentence, Stretch
+from stentor_tts.text.script import PLAIN, Break, Manner, Script, Sentence, Stretch
 from stentor_tts.text.sentences import PARAGRAPH, sentences
 from stentor_tts.text.style import manner, of_tag
 
@@ -22,10 +22,16 @@ class Reading:
         script: stretches and breaks.
         normalise: what is written to what is said.
         known: see `Sieve`.
+        whole: see below.
+
+    Attributes:
+        whole: the manner that the text asks of all of itself, beside what its stretches ask.
     """
 
-    def __init__(self, script: Script, normalise: Callable[[str], str], known: Known | None) -> None:
-        self._script, self._normalise, self._sieve = script, normalise, Sieve(known)
+    def __init__(
+        self, script: Script, normalise: Callable[[str], str], known: Known | None, whole: Manner = PLAIN
+    ) -> None:
+        self._script, self._normalise, self._sieve, self.whole = script, normalise, Sieve(known), whole
 
     def __iter__(self) -> Iterator[Sentence]:
         """The sentences.
@@ -85,17 +91,20 @@ class FrontEnd:
             StentorError: for text that is empty, huge, holds control characters, wrong tags, or is bad SSML.
         """
         text = characters.checked(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), self._longest)
-        script = ssml.parse(text) if ssml.is_ssml(text) else self._marked(text)
-        return Reading(script, self._normalise, self._known)
+        script, whole = (ssml.parse(text), PLAIN) if ssml.is_ssml(text) else self._marked(text)
+        return Reading(script, self._normalise, self._known, whole)
 
-    def _marked(self, text: str) -> Script:
-        """Stretches under tags; a paragraph of its own each, as tags do not reach over its end."""
+    def _marked(self, text: str) -> tuple[Script, Manner]:
+        """Stretches under tags, a paragraph of its own each, as tags do not reach over its end; and the style before
+        all words, which holds for all paragraphs."""
         if "[" not in text and "]" not in text:
-            return (Stretch(text),)
+            return (Stretch(text),), PLAIN
         script: list[Stretch | Break] = []
+        whole, begun = PLAIN, False
         for paragraph in PARAGRAPH.split(text):
-            marked = markup.parse(paragraph, self._inventory)
-            whole = manner(marked.style, self._inventory)
-            script += [Stretch(f"{words} ", of_tag(tag).within(whole)) for words, tag in marked.stretches()]
+            marked = markup.parse(paragraph, self._inventory, begun=begun)
+            whole = whole if begun else manner(marked.style, self._inventory).within(whole)
+            begun = begun or bool(marked.words)
+            script += [Stretch(f"{words} ", of_tag(tag)) for words, tag in marked.stretches()]
             script.append(Break(None, paragraph=True))
-        return tuple(script)
+        return tuple(script), whole
