@@ -72,3 +72,14 @@ def test_without_an_acoustic_model_nothing_is_heard(tmp_path):
     task = tiny_lm.task()
     task.acquaint(rows(tmp_path))
     assert task.clips.of("ada") is None and not task.codec.there
+
+
+def test_rows_of_strangers_are_said_in_the_first_voice_and_examples_in_their_own(monkeypatch):
+    task, heard = tiny_lm.task(), []
+    monkeypatch.setattr(task, "say", lambda requests: heard.extend(requests) or [])
+    monkeypatch.setattr(task, "aloud", lambda requests, said: [])
+    prompt = Prompt(tiny_lm.codes(task, 3))
+    monkeypatch.setattr(task.examples, "of_row", lambda custom, device: prompt if custom else None)
+    task.train().synthesise(tiny_lm.batch(task, custom=[{}, {"prompt": "x.wav"}, {}]))
+    assert [one.style.voice for one in heard] == ["ada", "bruno", "ada"]
+    assert [one.prompt for one in heard] == [None, prompt, None]

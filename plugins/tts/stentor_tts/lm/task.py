@@ -30,7 +30,7 @@ from stentor_tts.lm.later import Later
 from stentor_tts.lm.layout import Layout, Order, Pattern
 from stentor_tts.lm.lessons import Lessons
 from stentor_tts.lm.rendering import Renderer
-from stentor_tts.lm.request import Request, of_batch
+from stentor_tts.lm.request import Prompt, Request, of_batch
 from stentor_tts.lm.sampling import Sampling
 from stentor_tts.lm.speaking import Said, Speech
 from stentor_tts.lm.units import Spelling
@@ -49,7 +49,7 @@ class SpeakingLM(SpeakingPolicy, Task):
     A row says its text, or its field ``marked`` with tags in it, in the style of its field ``style``, in the voice of
     its speaker where that is one of `voices`; the acoustic model hears the clip of it that the run keeps. A row with a
     field ``prompt`` (a path, or ``{audio, start, duration, text}``) speaks like that example: it goes on from it where
-    its text is told, else is shown it in front.
+    its text is told, else is shown it in front. What has neither speaks in the first voice.
 
     Args:
         order: ``by-word`` reads every word when its turn comes, ``text-first`` reads all before it speaks. By word,
@@ -227,10 +227,17 @@ class SpeakingLM(SpeakingPolicy, Task):
         requests = of_batch(batch, self.inventory, lenient=False)
         customs = batch.get("custom") or [{} for _ in requests]
         prompts = [self.examples.of_row(custom, self.device) for custom in customs]
-        requests = [replace(one, prompt=prompt) for one, prompt in zip(requests, prompts, strict=True)]
+        requests = [self._voiced(one, prompt) for one, prompt in zip(requests, prompts, strict=True)]
         if requests and not self.training:
             self._wait_for(requests[0])
         return self.aloud(requests, self.say(requests))
+
+    def _voiced(self, request: Request, prompt: Prompt | None) -> Request:
+        """Like the example; where there is none and no voice is asked for, in the first that the run knows by name."""
+        own = self.inventory.voices[:1]
+        if prompt is None and own and not request.style.voice:
+            return replace(request, style=replace(request.style, voice=own[0]))
+        return replace(request, prompt=prompt)
 
     def statistics(self) -> dict[str, Any] | None:
         """``first_packet_seconds``: how long the first row of each batch would have been waited for, streamed alone."""
