@@ -34,6 +34,9 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=900, help="sentences that the teacher says (default 900)")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
+    if lacking := [str(path) for path in (STYLES, TEACHER) if not path.exists()]:
+        print(json.dumps({"benchmark": "distillation", "skipped": f"needs {', '.join(lacking)}"}))
+        return
     corpus, student = folder / "corpus", folder / "student"
     listed = texts(folder / "texts.txt", arguments.texts)
     if not (corpus / "train.jsonl.gz").exists():

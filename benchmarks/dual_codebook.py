@@ -38,6 +38,9 @@ def main() -> None:
     parser.add_argument("--only", choices=("lm", "flow"), help="one half of it")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
+    if lacking := [str(path) for path in (CORPUS, Path("runs/tokenizer"), Path("runs/vocoder")) if not path.exists()]:
+        print(json.dumps({"benchmark": "dual_codebook", "skipped": f"needs {', '.join(lacking)}"}))
+        return
     for seed in SEEDS:
         for arm in ARMS:
             if arguments.only != "flow":
