@@ -95,7 +95,8 @@ class GRPOTask(ReinforcedTask):
     def learn(self, found: Experience, extra: dict[str, Any]) -> Loss:
         rows, usable = extra["rows"], found.usable
         groups = extra["gains"].view(-1, self.samples)
-        told = {"advantage": extra["gains"].abs().mean(), "level": (groups == 0).all(1).float().mean()}
+        told = {"advantage": groups.abs().mean(), "off_centre": groups.mean(1).abs().amax()}
+        told["level"] = (groups == 0).all(1).float().mean()
         if not rows:
             return self.tuned(None, 0, {**told, "clipped": 0.0, "kl": 0.0})
         scored, _ = self.scored(self.policy, found, rows)
