@@ -159,6 +159,14 @@ def test_marks_for_the_run():
             marked(sentence("one", Stretch("two", stretch)), Manner(), own)
 
 
+def test_what_cannot_be_is_refused_before_anything_is_said():
+    who = speaker(scales=("rate", "energy"))
+    text = '<speak>Quick fox. <prosody pitch="+4st">Jumps</prosody> over.</speak>'
+    with pytest.raises(StentorError, match="no stretches that are high"):
+        Synthesiser(who).stream(text).read()
+    assert Synthesiser(who).stream("<speak>Quick fox.</speak>").read()
+
+
 def test_marks_are_what_the_task_reads(tiny):
     request = tiny._request(sentence("one", Stretch("two", QUICK)), Wish(manner=Manner(0.7, traits=("style:whisper",))))
     assert dict(request.style.levels) == {"rate": -2} and request.style.styles == ("whisper",)

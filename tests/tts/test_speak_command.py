@@ -13,6 +13,7 @@ from tones import RATE, Tones, level
 from stentor.cli.dispatch import main
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
+from stentor.errors import StentorError
 from stentor_tts.speaking import choice
 from stentor_tts.text.script import Manner
 
@@ -81,6 +82,15 @@ def test_standard_input_and_output(speaker, capsysbinary, monkeypatch):
 )
 def test_bad_input_gets_one_sentence(speaker, capsys, tmp_path, words, told):
     assert told in refused(capsys, *words)
+    assert list(tmp_path.iterdir()) == [] and not speaker.asked
+
+
+def test_what_the_speaker_cannot_do_leaves_nothing_behind(speaker, capsys, tmp_path):
+    def check(sentence, wish):
+        raise StentorError("the run does not change its pitch.", path="style")
+
+    speaker.check = check
+    assert "does not change its pitch" in refused(capsys, "x", "-o", "x.wav")
     assert list(tmp_path.iterdir()) == [] and not speaker.asked
 
 

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     synthesiser, _ = _synthesiser(arguments)
     form = target[1] if target else arguments.format or "wav"
     speech = synthesiser.stream(text, voice=arguments.voice, style=arguments.style, seed=arguments.seed,
-                                **_options(arguments, synthesiser, form))  # fmt: skip
+                                **_options(arguments, synthesiser, form)).read()  # fmt: skip
     if target:
         _to_file(speech, target[0], form)
     elif arguments.stream:

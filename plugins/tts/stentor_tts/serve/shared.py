@@ -51,6 +51,9 @@ class SharedSpeaker(Speaker):
     def can_say(self, character: str) -> bool:
         return self._speaker.can_say(character)
 
+    def check(self, sentence: Sentence, wish: Wish) -> None:
+        self._speaker.check(sentence, wish)
+
     def refuse(self, wish: Wish) -> None:
         self._speaker.refuse(wish)
 

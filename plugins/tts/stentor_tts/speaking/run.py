@@ -94,6 +94,9 @@ class RunSpeaker(Speaker):
             self._known[character] = 0 not in text.encode(character)
         return self._known[character]
 
+    def check(self, sentence: Sentence, wish: Wish) -> None:
+        marked(sentence, wish.manner, self.inventory)
+
     def say(self, sentence: Sentence, wish: Wish) -> Iterator[Samples]:
         yield from (chunk for _, chunk in self._said([sentence], [wish]))
 

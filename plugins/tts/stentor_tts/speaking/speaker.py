@@ -72,6 +72,14 @@ class Speaker(ABC):
         """Read weights; tells where they are from."""
         return {}
 
+    def check(self, sentence: Sentence, wish: Wish) -> None:
+        """Refuse a sentence that it cannot say as it is asked to; quick, and in any thread.
+
+        Raises:
+            StentorError: telling what it cannot do.
+        """
+        return
+
     def refuse(self, wish: Wish) -> None:
         """Refuse what it cannot do.
 

@@ -40,9 +40,11 @@ class Speech:
         """Read all of the text now, so that what cannot be said is told before anything is.
 
         Raises:
-            StentorError: when nothing of the text can be said.
+            StentorError: when nothing of the text can be said, or the speaker cannot say a sentence as it is asked to.
         """
-        self._sentences = list(self._reading)
+        self._sentences = sentences = list(self._reading)
+        for sentence in sentences:
+            self._speaker.check(sentence, self._wish)
         return self
 
     def __iter__(self) -> Iterator[Samples]:
