@@ -36,9 +36,12 @@ class Refusal(StentorError):
                    **details)  # fmt: skip
 
     def body(self, identity: str) -> dict[str, Any]:
-        """The answer's JSON."""
+        """The answer's JSON; what of the client's own words cannot be encoded is escaped."""
         kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
-        error = {"message": str(self.problems[0]), "type": kind, "param": self.path or None, "code": self.code}
+        message, where = (
+            text.encode(errors="backslashreplace").decode() for text in (str(self.problems[0]), self.path)
+        )
+        error = {"message": message, "type": kind, "param": where or None, "code": self.code}
         return {"error": error, "request_id": identity}
 
     def headers(self) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +58,8 @@ def read(body: bytes, model: str, own_rate: int, longest: int) -> Asked:
         if name not in FIELDS:
             raise Refusal(f"there is no field '{name}'.", path=name, value=name, options=FIELDS,
                           code="unknown_parameter")  # fmt: skip
+        if any("\ud800" <= character <= "\udfff" for character in str(given[name])):
+            raise Refusal("is not valid Unicode; it has to be UTF-8.", path=name)
     for name in ("model", "input", "voice"):
         if given.get(name) is None:
             raise Refusal(f"'{name}' is missing.", path=name, code="missing_required_parameter")
@@ -129,7 +130,7 @@ def _number(given: Mapping[str, Any], field: str, low: float, high: float, *, wh
     value = given.get(field)
     if value is None:
         return None
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
     if not fits or not low <= value <= high or (whole and value != int(value)):
         kind = "a whole number" if whole else "a number"
         raise Refusal(f"must be {kind} from {low:g} to {high:g}.", path=field, value=str(value)[:60])
