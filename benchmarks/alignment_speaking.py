@@ -45,7 +45,7 @@ WIN_RATE, DIVERGENCE = 0.60, 0.15
 which a token is likelier under the tuned voice. The control must not win: the interval of its win-rate holds 1/2 or
 lies below."""
 REWARDING, JUDGING = "moonshine", "whisper"
-TAKES, PROMPTS, HELDOUT = 4, 150, 60
+TAKES, PROMPTS, HELDOUT = 4, 100, 60
 HEAT = 0.7
 DECODINGS = {"sampled": (SamplingSettings(temperature=HEAT), 2), "greedy": (SamplingSettings(top_k=1), 1)}
 """How held-out sentences are said, and how often each; the targets are for what is sampled as the pairs were."""

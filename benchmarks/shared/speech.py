@@ -36,7 +36,7 @@ def train(run: Path, recipe: str, *changes: str) -> Path:
 def logged(run: Path, name: str) -> list[float]:
     """Every value of a number that a run logged in training."""
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [line[f"train/{name}"] for line in map(json.loads, lines) if f"train/{name}" in line]
+    return [line[name] for line in map(json.loads, lines) if name in line]
 
 
 def interval(counts: Sequence[tuple[float, float]]) -> list[float]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import tiny
 import tiny_voice
 import torch
 from tiny_voice import TEXTS, policy
@@ -202,6 +203,23 @@ def test_dpo_learns_how_it_should_be_said_and_leaves_out_what_could_not_be(paren
     assert losses[-1].parts["dropped"] == 1
     found["custom"] = [{"chosen": "turn on the radio", "rejected": {"tokens": one.tokens[0]}}]
     assert "needs 'tokens'" in of_batch(batch(TEXTS[0]) | {"custom": found["custom"]}, task.policy).dropped[0]
+
+
+def test_a_tuned_voice_is_evaluated_and_taken_out_of_its_run(parent, tmp_path, monkeypatch):
+    from stentor.evaluate.speaking import speaks
+    from stentor.train.run import fit, load
+    from stentor_align.merging import merge
+
+    preferred = tiny.recipe({"name": "grpo", "run": parent, "samples": 4, "reward": {"name": "few"}},
+                            tiny_voice.manifest(tmp_path / "texts.jsonl.gz", ["stop"]), steps=1)  # fmt: skip
+    fit(preferred, tmp_path / "tuned", progress=False)
+    tuned = load(tmp_path / "tuned")[1]
+    monkeypatch.setattr(tuned.policy, "synthesise", lambda batch: [torch.ones(9)] * len(batch["ids"]))
+    assert speaks(tuned) and [len(one) for one in tuned.synthesise(batch(*TEXTS))] == [9, 9, 9]
+    merge(tmp_path / "voice", [str(tmp_path / "tuned")], "linear")
+    voice = load(tmp_path / "voice")[1].eval()
+    assert "reads" in voice.capabilities
+    assert sampled(voice, *TEXTS)[1].tokens == sampled(tuned.policy.eval(), *TEXTS)[1].tokens
 
 
 def test_neither_plugin_imports_the_other():

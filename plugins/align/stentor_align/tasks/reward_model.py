@@ -47,7 +47,7 @@ class RewardModelTask(TuningTask):
         ranges.refuse({name: (value, ranges.least(value, 0)) for name, value in
                        (("by_margin", by_margin), ("centre", centre), ("margin", margin))}, "task.")  # fmt: skip
         super().__init__(policy, run=run)
-        self.metrics = ()  # type: ignore[misc]
+        self.metrics, self.capabilities = (), frozenset()  # type: ignore[misc]
         self.level, self.by_margin, self.centre, self.margin = level, by_margin, centre, margin
         self.head = nn.Linear(policy.backbone.dim, 1)
         nn.init.normal_(self.head.weight, std=(policy.backbone.dim + 1) ** -0.5)

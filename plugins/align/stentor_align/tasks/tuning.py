@@ -46,6 +46,7 @@ class TuningTask(Task):
         self.reference_mode = reference
         self.reference = self._copied() if reference == "frozen" else None
         self.metrics = policy.metrics  # type: ignore[misc]
+        self.capabilities = policy.capabilities & {"speaks"}  # type: ignore[misc]
         self.told: dict[str, str] = {}
 
     def _copied(self) -> Any:
@@ -124,6 +125,10 @@ class TuningTask(Task):
 
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
         found: list[str] = self.policy.predict(batch)
+        return found
+
+    def synthesise(self, batch: Mapping[str, Any]) -> list[Tensor]:
+        found: list[Tensor] = self.policy.synthesise(batch)
         return found
 
     def statistics(self) -> dict[str, Any] | None:
