@@ -44,4 +44,5 @@ def stentor_recipes() -> Path:
 @stentor.hookimpl
 def stentor_verbs(verbs: Verbs) -> None:
     verbs.add("preferences", "stentor_align.cli.preferences", "make preference data of samples, and exchange it")
+    verbs.add("prefer", "stentor_align.cli.prefer", "compare responses on a local page, blind, and keep the votes")
     verbs.add("merge", "stentor_align.cli.merge", "one run out of several, or the policy out of a run that tuned it")
