@@ -1,5 +1,7 @@
 """Texts as people write them, and SSML, to the sentences that a voice says."""
 
+import time
+
 import pytest
 
 from stentor.errors import StentorError
@@ -172,6 +174,19 @@ def test_wrong_tags_get_one_sentence(text, told):
     with pytest.raises(StentorError, match=told) as caught:
         read(text)
     assert len(caught.value.problems) == 1 and caught.value.path == "text"
+
+
+@pytest.mark.parametrize(
+    ("between", "sentences"),
+    [("." * 100_000, 334), (" " * 100_000, 1), (". " * 10_000, 2), ("?!\n" * 10_000, 2), (" \n" * 50_000, 2),
+     ("." + "'" * 100_000, 334), ("\n" + " " * 100_000, 1)],
+)  # fmt: skip
+def test_long_runs_of_signs_and_spaces_take_no_time(between, sentences):
+    began = time.process_time()
+    made = read(f"One{between} Two.")
+    assert time.process_time() - began < 1.0
+    assert made[0].text.startswith("One") and made[-1].text.endswith("Two.") and len(made) <= sentences
+    assert read(f"[fast]One[/fast]{between} Two.")[0].text.startswith("One") and time.process_time() - began < 2.0
 
 
 def test_a_long_text_is_read_a_sentence_at_a_time():

@@ -12,8 +12,13 @@ PAUSES = {"sentence": 0.35, "paragraph": 0.7, "clause": 0.2, "none": 0.0}
 """Silence after each kind of end (s)."""
 LONGEST = 300
 """Characters of a sentence; a longer one is cut at a clause, or else between words."""
-_END = re.compile(r"[.!?…]+[\"'\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK})\]]*\s+|[。！？]+\s*")  # noqa: RUF001
-PARAGRAPH = re.compile(r"\s*\n\s*\n\s*")
+_END = re.compile(
+    r"(?<![.!?…])[.!?…]++[\"'\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK})\]]*+\s++|[。！？]++\s*+"  # noqa: RUF001
+)
+"""Begins where such a run begins and takes all of it, so that a text is gone through once, whatever is in it."""
+PARAGRAPH = re.compile(r"(?<!\s)[^\S\n]*+\n[^\S\n]*+\n\s*+")
+"""White space with two ends of line or more in it, all of it."""
+_BLANK = re.compile(r"[^\S\n]+")
 _BREATHS = (
     (re.compile(r"[;:\N{EM DASH}]\s+"), PAUSES["clause"]),
     (re.compile(r",\s+"), PAUSES["clause"]),
@@ -53,7 +58,7 @@ def _all(script: Script) -> Iterator[tuple[Sentence, bool]]:
     waiting: list[Stretch] = []
     for item in [*script, Break(0.0)]:
         if isinstance(item, Stretch):
-            waiting.append(item)
+            waiting.append(Stretch(_BLANK.sub(" ", item.text), item.manner))
             continue
         *made, last = _cut(waiting)
         yield from ((one, False) for one in made)
