@@ -16,6 +16,7 @@ import pytest
 
 from stentor import cli
 from stentor.data import manifest
+from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.interfaces.metric import Spoken
@@ -195,6 +196,39 @@ def test_what_a_stranger_registers_takes_part(source: str, tmp_path: Path) -> No
     assert all(row.text.endswith("thank you") for row in manifest.load(tmp_path / "train.jsonl.gz"))
 
 
+class Touchy(Rewriter):
+    """Fails on prices, and with them on whatever it gets at the same time."""
+
+    def rewrite(self, texts: Sequence[str]) -> list[list[str]]:
+        if any("price" in text for text in texts):
+            raise ValueError("no prices")
+        return [[text] for text in texts]
+
+
+class Squeamish(Filter):
+    """Fails on doors."""
+
+    def judge(self, takes: Sequence[Spoken]) -> list[Verdict]:
+        if any("door" in take.text for take in takes):
+            raise RuntimeError("a door\nfell shut")
+        return [Verdict("", {"fine": 1.0}) for _ in takes]
+
+
+def test_what_a_rewriter_or_a_filter_fails_on_costs_itself_alone(source: str, tmp_path: Path) -> None:
+    saved = registry().snapshot()
+    try:
+        registry().add("rewriter", "touchy", f"{__name__}:Touchy")
+        registry().add("filter", "squeamish", f"{__name__}:Squeamish")
+        _, funnel = made(source, tmp_path, rewrite=[{"name": "touchy"}], filters=[{"name": "squeamish"}])
+    finally:
+        registry().restore(saved)
+    assert funnel.texts["ValueError"] == 1 and funnel.stages[1].reasons == {"RuntimeError": 1} and funnel.kept == 3
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "quarantine.jsonl").open()]
+    assert any("squeamish: RuntimeError: a door fell shut (" in one for one in reasons)
+    assert "text: ValueError: no prices (rewriting 'what is the price of two tickets')" in reasons
+    assert all(row.custom["quality"] == {"fine": 1.0} for row in manifest.load(tmp_path / "train.jsonl.gz"))
+
+
 def test_takes_are_dealt_out_by_text_and_seed_alone() -> None:
     how = EngineSettings(voices=("a", "b", "c"), takes=2, styled=0.5, valid=0.3)
     many = list(texts.jobs([f"text {number}" for number in range(40)], how))
@@ -219,8 +253,21 @@ def test_all_forms_of_a_text_stay_in_one_split_and_each_take_is_made_once() -> N
 def test_texts_out_of_manifests(tmp_path: Path) -> None:
     told = {"id": "a", "recording_id": "a", "start": 0, "duration": 1, "text": "hello there"}
     cut = {"id": "a", "start": 0, "duration": 1, "channel": 0, "type": "MonoCut", "supervisions": [told]}
-    (tmp_path / "m.jsonl").write_text(json.dumps(cut) + "\n")
-    assert list(texts.read([str(tmp_path / "m.jsonl")])) == ["hello there"]
+    manifest.save(tmp_path / "m.jsonl", [Utterance("b", str(tmp_path / "b.wav"), 1.0, 16000, frames=16000)])
+    bare = (tmp_path / "m.jsonl").read_text().strip()
+    (tmp_path / "m.jsonl").write_text("\n".join([json.dumps(cut), bare, "{broken"]) + "\n")
+    said, empty, broken = texts.read([str(tmp_path / "m.jsonl")])
+    assert said == "hello there" and isinstance(empty, Rejected) and isinstance(broken, Rejected)
+    assert "'b'" in empty.where and empty.reason == "text: none in this row"
+    assert broken.where.endswith("m.jsonl:3") and broken.reason.startswith("text: ")
+
+
+def test_of_texts_that_are_all_bad_the_reasons_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text("{broken\n[]\n")
+    with pytest.raises(StentorError, match=r"no text is left of it. The first of 2 reasons: .*m.jsonl:1: text: "):
+        made(str(tmp_path / "m.jsonl"), tmp_path / "out")
+    assert len((tmp_path / "out/quarantine.jsonl").read_text().splitlines()) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir() if "plan" in path.name] == []
 
 
 def test_what_cannot_be_said_is_told() -> None:

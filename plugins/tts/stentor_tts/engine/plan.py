@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stentor import __version__
+from stentor.data import quarantine
 from stentor.data.atomic import replacing
+from stentor.data.prepare import QUARANTINE
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor_tts.engine import texts
@@ -44,22 +46,29 @@ def draw_up(sources: Sequence[str], folder: Path, settings: EngineSettings) -> P
     """The plan for these texts and settings: the one that is there, or a new one.
 
     Raises:
-        StentorError: when a source cannot be read, or there is nothing to say.
+        StentorError: when a source cannot be read, or there is nothing to say; why not is in the quarantine then.
     """
     path, given = folder / _PLAN, [_kept(source, folder) for source in sources]
     head = {"of": _fingerprint(given, settings)}
     if _head(path).get("of") == head["of"]:
         return Plan(path, _head(path)["takes"])
     body = folder / f"{_PLAN}.new"
-    with replacing(body) as temporary:
-        takes = _write(temporary, texts.jobs(texts.read(given), settings))
+    try:
+        with replacing(body) as temporary:
+            takes = _write(temporary, texts.jobs(texts.read(given), settings))
+        with replacing(path) as temporary, temporary.open("wb") as file, body.open("rb") as rest:
+            file.write(json.dumps({**head, "takes": takes}).encode() + b"\n")
+            shutil.copyfileobj(rest, file)
+    finally:
+        body.unlink(missing_ok=True)
+    plan = Plan(path, takes)
     if not takes:
-        raise StentorError("there is nothing to say: no text is left of it.", path=", ".join(sources))
-    with replacing(path) as temporary, temporary.open("wb") as file, body.open("rb") as rest:
-        file.write(json.dumps({**head, "takes": takes}).encode() + b"\n")
-        shutil.copyfileobj(rest, file)
-    body.unlink()
-    return Plan(path, takes)
+        lost = [one for one in plan if isinstance(one, Rejected)]
+        path.unlink()
+        quarantine.write(folder / QUARANTINE, lost)
+        first = f" The first of {len(lost)} reasons: {lost[0].where}: {lost[0].reason}." if lost else ""
+        raise StentorError(f"there is nothing to say: no text is left of it.{first}", path=", ".join(sources))
+    return plan
 
 
 def _write(path: Path, found: Iterator[Job | Rejected]) -> int:

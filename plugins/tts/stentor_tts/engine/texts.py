@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from stentor.data import manifest
-from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.plugins import registry
 from stentor_tts.corpora.styles_audio import SPEEDS
+from stentor_tts.engine.batches import named, spared
 from stentor_tts.engine.settings import EngineSettings
 
 LONGEST = 400
@@ -57,8 +57,8 @@ def read(sources: Sequence[str]) -> Iterator[str | Rejected]:
     """
     seen: set[bytes] = set()
     for source in sources:
-        for where, text in _raw(source):
-            found = _checked(where, text)
+        for raw in _raw(source):
+            found = raw if isinstance(raw, Rejected) else _checked(*raw)
             if isinstance(found, Rejected):
                 yield found
             elif found and (mark := hashlib.sha256(found.encode()).digest()[:12]) not in seen:
@@ -98,8 +98,13 @@ def _forms(texts: Iterable[str | Rejected], rewriters: Sequence[Any]) -> Iterato
 def _rewritten(texts: Sequence[str], rewriters: Sequence[Any]) -> Iterator[tuple[str, str | Rejected]]:
     pairs = [(text, text) for text in texts]
     for rewriter in rewriters:
-        forms = rewriter.rewrite([form for _, form in pairs])
-        pairs = [(source, form) for (source, _), found in zip(pairs, forms, strict=True) for form in found]
+        rewritten = zip(pairs, spared(rewriter.rewrite, [form for _, form in pairs]), strict=True)
+        pairs = []
+        for (source, form), found in rewritten:
+            if isinstance(found, Exception):
+                yield "", Rejected(f"a form of '{source}'", f"text: {named(found)} (rewriting '{form}')")
+            else:
+                pairs += [(source, one) for one in found]
     for source, form in dict.fromkeys(pairs):
         found = _checked(f"a form of '{source}'", form)
         if found:
@@ -123,11 +128,14 @@ def _share(text: str) -> float:
     return int.from_bytes(hashlib.sha256(f"valid\n{text}".encode()).digest()[:6]) / 2**48
 
 
-def _raw(source: str) -> Iterator[tuple[str, str]]:
+def _raw(source: str) -> Iterator[tuple[str, str] | Rejected]:
+    """Where each text stands, and the text."""
     if source.endswith((".jsonl", ".jsonl.gz")):
         for row in manifest.rows(source, check_audio=False):
-            if isinstance(row, Utterance) and row.text:
-                yield row.id, row.text
+            if isinstance(row, Rejected):
+                yield Rejected(row.where, f"text: {row.reason}")
+            else:
+                yield (row.id, row.text) if row.text else Rejected(f"{source}: '{row.id}'", "text: none in this row")
         return
     try:
         with Path(source).open(encoding="utf-8", errors="replace") as file:

@@ -17,7 +17,8 @@ from stentor.errors import StentorError
 from stentor.interfaces.metric import Recording, Spoken
 from stentor.plugins import registry
 from stentor_tts.corpora.styles_audio import BadSpeech, Plan, describe, plan, speak, unit_of
-from stentor_tts.engine.interfaces import Filter
+from stentor_tts.engine.batches import named, spared
+from stentor_tts.engine.interfaces import Filter, Verdict
 from stentor_tts.engine.texts import Job
 
 VOICE = "voice"
@@ -55,7 +56,8 @@ def carry_out(task: Task) -> list[dict[str, Any]]:
         the filter) and ``reason``.
 
     Raises:
-        StentorError: when the disk cannot take the audio, or a filter lacks something.
+        StentorError: when the disk cannot take the audio, or a filter lacks something to begin with. On what a filter
+            raises of a take, the take is lost.
     """
     rows, alive = [], []
     for job in task.jobs:
@@ -63,8 +65,8 @@ def carry_out(task: Task) -> list[dict[str, Any]]:
         rows.append(told)
         alive += [(told, take)] if take else []
     for number, judge in enumerate(filters(task.filters)):
-        verdicts = judge.judge([take for _, take in alive]) if alive else []
-        for (told, _), verdict in zip(alive, verdicts, strict=True):
+        for (told, _), found in zip(alive, spared(judge.judge, [take for _, take in alive]), strict=True):
+            verdict = Verdict(named(found)) if isinstance(found, Exception) else found
             told["measures"].update(verdict.measures)
             told.update({"stage": number, "reason": verdict.reason} if verdict.reason else {})
         alive = [(told, take) for told, take in alive if "stage" not in told]
@@ -77,8 +79,7 @@ def _made(job: Job, folder: str) -> tuple[dict[str, Any], Spoken | None]:
     told |= {"speaker": unwhispered(job.voice), "split": job.split, "source": job.source, "custom": describe(planned)}
     place = _spoken(planned, folder)
     if isinstance(place, Exception):
-        named = "" if isinstance(place, BadSpeech) else f"{type(place).__name__}: "
-        return told | {"stage": VOICE, "reason": f"{named}{place}"}, None
+        return told | {"stage": VOICE, "reason": str(place) if isinstance(place, BadSpeech) else named(place)}, None
     take = Spoken(job.id, job.text, told["speaker"], _seconds(place), Recording(str(place)),
                   prompt=example(job.voice, folder), custom=told["custom"])  # fmt: skip
     return told | {"audio": planned.file}, take
