@@ -136,7 +136,11 @@ def test_a_row_that_cannot_be_said_is_answered_by_nothing_and_costs_nobody_else(
     assert [len(one["audio"]) for one in responses] == [9, 9, 0, 0, 9, 9]
     lost = task.ask(batch("stop", prompt={"audio": "/nowhere/ada.wav"}))
     assert lost.requests == [None]
-    assert prompts.repeated([2, 0]).requests == [prompts.requests[2], prompts.requests[0]]
+    turned = prompts.repeated([2, 0])
+    assert turned.requests == [prompts.requests[2], prompts.requests[0]] and turned.grammars([1, 0]) == [
+        prompts.grammar[0],
+        prompts.grammar[2],
+    ]
 
 
 def test_sampling_says_it_in_the_same_way_without_a_codec_in_memory():
