@@ -171,3 +171,12 @@ def test_a_policy_judges():
     assert len(answers) == 3 and judge.ask(["b"]) == answers[1:2]
     with pytest.raises(StentorError, match="run that judges"):
         registry().build("judge", "policy").ask(["a"])
+
+
+def test_a_judge_may_be_shown_answers_without_their_thoughts():
+    rules = {"first (<think>|hm)": "A", "first no second yes": "B"}
+    reward = registry().build("reward", "judge", judge={"name": "scripted", "rules": rules, "otherwise": "A"},
+                              template="first $a second $b", reads="answer")  # fmt: skip
+    prompts = [{"reference": "<think> hm </think> yes"}] * 2
+    found = reward.score(prompts, [{"text": "<think> well </think> no"}, {"text": "<think> unclosed"}])
+    assert found.total.tolist() == [-1, 0], "an illegal thought is shown, and then A comes first either way"

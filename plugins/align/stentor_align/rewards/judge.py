@@ -16,6 +16,7 @@ from stentor.interfaces.reward import Reward, Scores
 from stentor.train.assembly import build
 from stentor_align.interfaces import Judge
 from stentor_align.rewards.safety import Items
+from stentor_align.rewards.thoughts import Tags
 
 PAIR = """You compare two responses to the same request.
 
@@ -62,6 +63,7 @@ class JudgeReward(Reward):
         high: greatest number of an item.
         template: the whole question in place of the usual one, with ``$request``, ``$criterion``, and ``$a``, ``$b``,
             or ``$response``, ``$reference``, ``$rubric``, ``$low``, ``$high``.
+        reads: ``all`` of a response and a reference, or the ``answer`` behind the thought, where that is legal.
     """
 
     nature = "generative"
@@ -77,12 +79,13 @@ class JudgeReward(Reward):
         low: int = 1,
         high: int = 5,
         template: str = "",
+        reads: Literal["all", "answer"] = "all",
     ) -> None:
         if low >= high or not rubric:
             raise StentorError("a rubric needs an item, and low must be less than high.", path="reward.rubric")
         self.judge: Judge = build("judge", judge, path="reward.judge")
         self.mode, self.criterion, self.rubric = mode, criterion, dict(rubric)
-        self.low, self.high = low, high
+        self.low, self.high, self.reads = low, high, reads
         self._request = Template(request)
         self._template = Template(template or (PAIR if mode == "pair" else RUBRIC))
 
@@ -98,6 +101,7 @@ class JudgeReward(Reward):
         for place, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
             ours, theirs = response.get("text"), prompt.get("reference")
             if isinstance(ours, str) and isinstance(theirs, str):
+                ours, theirs = self._read(ours), self._read(theirs)
                 asked.append(place)
                 questions += [self._question(prompt, a=ours, b=theirs), self._question(prompt, a=theirs, b=ours)]
         answers = self.judge.ask(questions)
@@ -110,7 +114,7 @@ class JudgeReward(Reward):
     def _rubrics(self, prompts: Items, responses: Items) -> Scores:
         rows = torch.full((len(responses), len(self.rubric)), math.nan)
         pairs = zip(prompts, responses, strict=True)
-        asked = {n: self._question(p, response=r["text"]) for n, (p, r) in enumerate(pairs) if _said(r)}
+        asked = {n: self._question(p, response=self._read(r["text"])) for n, (p, r) in enumerate(pairs) if _said(r)}
         for place, answer in zip(asked, self.judge.ask(list(asked.values())), strict=True):
             numbers = marks(answer, list(self.rubric), self.low, self.high)
             rows[place] = (torch.tensor(numbers) - self.low) / (self.high - self.low)
@@ -118,12 +122,22 @@ class JudgeReward(Reward):
         items = dict(zip(self.rubric, rows.unbind(1), strict=True))
         return Scores(total, {**items, "readable": (~total.isnan()).float()})
 
+    def _read(self, text: str) -> str:
+        """What the judge is shown of a text."""
+        return answer_of(text) if self.reads == "answer" else text
+
     def _question(self, prompt: Mapping[str, Any], **fields: str) -> str:
         known = _Blank({key: value for key, value in prompt.items() if isinstance(value, str | int | float)})
         rubric = "\n".join(f"{name}: {meaning}" for name, meaning in self.rubric.items())
         told = {"request": self._request.safe_substitute(known).strip(), "criterion": self.criterion, "rubric": rubric,
-                "reference": known["reference"], "low": self.low, "high": self.high}  # fmt: skip
+                "reference": self._read(known["reference"]), "low": self.low, "high": self.high}  # fmt: skip
         return self._template.safe_substitute(told | fields)
+
+
+def answer_of(text: str) -> str:
+    """What is behind the thought of a response; all of it where its tags are not legal."""
+    found = Tags().split(text)
+    return text if found is None else found[1]
 
 
 class _Blank(dict[str, Any]):
