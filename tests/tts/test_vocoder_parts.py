@@ -8,7 +8,7 @@ from stentor.testing.signals import voiced
 from stentor_tts import overlap, pitch
 from stentor_tts.adversarial.spectral import mel_distance
 from stentor_tts.convnext import ConvNeXt
-from stentor_tts.mel import HOP, LOWEST, SAMPLE_RATE, log_mel, of_windows
+from stentor_tts.mel import HOP, LOWEST, SAMPLE_RATE, filters, log_mel, of_windows
 from stentor_tts.overlap import FFT, Overlap
 from stentor_tts.vocoders import excitation
 from stentor_tts.vocoders.griffin_lim import GriffinLim
@@ -97,6 +97,15 @@ def test_magnitudes_under_the_bands_are_near_those_that_made_them():
     size = overlap.transform(torch.nn.functional.pad(noise, (240, 240)).unfold(1, FFT, HOP)).abs()
     guess = overlap.log_magnitudes(log_mel(noise)).exp()
     assert float((guess[0, 5:-5].mean(0)[10:310] / size[0, 5:-5].mean(0)[10:310]).log().abs().mean()) < 0.1
+
+
+def test_what_was_first_used_in_inference_serves_training():
+    filters.cache_clear()
+    with torch.inference_mode():
+        log_mel(torch.zeros(1, 3200))
+    sound = torch.randn(1, 3200, requires_grad=True)
+    log_mel(sound).sum().backward()
+    assert sound.grad is not None
 
 
 def test_frames_of_windows_are_those_of_the_waveform():

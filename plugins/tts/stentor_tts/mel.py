@@ -55,6 +55,7 @@ def restored(values: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def filters(device: torch.device, dtype: torch.dtype, bins: int = BINS, size: int = _FFT) -> Tensor:
     """Triangular mel filters float [bins, size // 2 + 1] (Slaney's scale and area normalisation)."""
     edges = edges_of_bins(bins)

@@ -20,12 +20,14 @@ _GAIN = 1.5  # what squares of Hann windows a quarter of their length apart add 
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def window(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Periodic Hann window [FFT]."""
     return torch.hann_window(FFT, device=device, dtype=dtype)
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def prior(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Matrix [POINTS, BINS] and offset [POINTS] from log-mel to the logarithm of the magnitudes under it.
 

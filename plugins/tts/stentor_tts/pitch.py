@@ -67,6 +67,7 @@ def evidence(frames: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def _comb(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Matrix [STEPS, bins] of `evidence`."""
     centres = edges_of_bins()[1:-1]

@@ -63,12 +63,14 @@ def stretched(factors: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def centres(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Centre of each mel bin (Hz), [BINS]."""
     return edges_of_bins()[1:-1].to(device, dtype)
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def cosines(count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The first `count` cosines over the bins, [count, BINS], each of mean square 1."""
     places = (torch.arange(BINS, dtype=torch.float64) + 0.5) / BINS
@@ -78,6 +80,7 @@ def cosines(count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def envelope(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Projection [BINS, BINS] of a frame on its smooth part."""
     waves = cosines(_SMOOTH, device, dtype)

@@ -69,6 +69,7 @@ def _analysed(sound: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # what is kept must serve training too
 def _bank(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Mel filters [BINS, POINTS] on the points of `stentor_tts.overlap`."""
     edges = mels.edges_of_bins()
