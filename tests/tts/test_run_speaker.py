@@ -133,7 +133,9 @@ def test_what_it_can_say_is_what_its_tokenizer_can_spell(tiny):
     assert [tiny.can_say(one) for one in "aT, ☃é9"] == [True, True, True, True, False, False, False]
     speech = Synthesiser(tiny).stream("é☃ one")
     assert len(list(speech)) and "1 character" in speech.told
-    assert speaker(text={"name": "phonemes"}).can_say("é")
+    by_sound = speaker(text={"name": "phonemes"})
+    assert [by_sound.can_say(one) for one in "é9,你ж"] == [True, True, True, False, False]
+    assert not speaker(text={"name": "phonemes", "language": "de"}).can_say("☃")
 
 
 def test_marks_for_the_run():

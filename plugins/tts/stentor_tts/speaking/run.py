@@ -20,7 +20,7 @@ from stentor_tts.speaking.marking import marked, voice_of
 from stentor_tts.speaking.reference import RATE, VoiceSample
 from stentor_tts.speaking.speaker import Speaker, Told, Wish
 from stentor_tts.speaking.tail import CodecTail, MelTail, Tail
-from stentor_tts.text.characters import plain
+from stentor_tts.text.characters import latin, plain
 from stentor_tts.text.script import Sentence
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class RunSpeaker(Speaker):
     def can_say(self, character: str) -> bool:
         text = self.task.text
         if "sounds" in text.capabilities:
-            return plain(character)
+            english = str(getattr(text, "language", "en")).startswith("en")
+            return latin(character) if english else plain(character)
         if character not in self._known:
             self._known[character] = 0 not in text.encode(character)
         return self._known[character]
