@@ -147,7 +147,7 @@ def test_what_fails_harms_nobody_else(start, mouth):
         assert refused(client, "fuse").status_code == 500
         events = ask(client, "one fuse", stream_format="sse", response_format="pcm").text
         assert '"speech.audio.delta"' in events and "server failed" in events and "blown" not in events
-        mouth.free.clear()
+        mouth.free.clear(), mouth.begun.clear()
         first = pool.submit(ask, client, "aaa aaa", response_format="wav")
         until(mouth.begun.is_set)
         rest = [pool.submit(ask, client, text, response_format="wav") for text in ("bb bbb", "fus fuse")]

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,10 @@ def test_standard_input_and_output(speaker, capsysbinary, monkeypatch):
         (["x", "-o", "x.wav", "--style", "sloww"], "Did you mean 'slow'"),
         (["x", "-o", "x.wav", "--speed", "0"], "speed: must be from"),
         (["x", "-o", "x.wav", "--voice", "none.wav"], "no such file"),
+        (["x", "-o", "x.wav", "--rate", "0"], "--rate: must be from 8000 to 48000"),
+        (["x", "-o", "x.mp3", "--rate", "100"], "--rate: must be from 8000 to 48000"),
+        (["x", "-o", "x.mp3", "--rate", "96000"], "--rate: must be from 8000 to 48000"),
+        (["--batch", "t.csv", "-o", "-"], "--output: many texts go into a folder"),
         (["x", "-o", "x.wav", "--normaliser", "plane"], "Did you mean 'plain'"),
         (["<speak>x", "-o", "x.wav"], "not well-formed"),
     ],
@@ -118,19 +123,57 @@ def test_a_table_of_texts(speaker, capsys, tmp_path):
     assert soundfile.info(first.audio).frames == first.frames == len(level("Onetwo."))
     assert {path.parent for path in map(type(tmp_path), (first.audio, up.audio))} == {tmp_path / "out" / "audio"}
     reasons = [json.loads(line)["reason"] for line in (tmp_path / "out/quarantine.jsonl").read_text().splitlines()]
-    assert len(reasons) == 5 and any("no style 'wild'" in one for one in reasons)
+    assert len(reasons) == 5 and any("no style 'wild'" in one and one.endswith("(style)") for one in reasons)
 
 
 def test_what_has_been_said_is_not_said_again(speaker, tmp_path):
     (tmp_path / "texts.csv").write_text("id,text\na,one\nb,two\nc,fuse\n")
-    with pytest.raises(RuntimeError, match="fuse"):
-        speak("--batch", "texts.csv", "-o", "out")
-    assert not (tmp_path / "out" / "spoken.jsonl.gz").exists()
+    assert speak("--batch", "texts.csv", "-o", "out") == 1
+    assert json.loads((tmp_path / "out/quarantine.jsonl").read_text())["reason"] == "RuntimeError: the fuse is blown"
     (tmp_path / "texts.csv").write_text("id,text\na,one\nb,two\nc,three\n")
     assert speak("--batch", "texts.csv", "-o", "out") == 0
     assert speaker.words == ["one", "two", "three"]
     assert [row.id for row in manifest.load("out/spoken.jsonl.gz")] == ["a", "b", "c"]
     assert speak("--batch", "texts.csv", "-o", "out", "--seed", "1") == 0 and len(speaker.words) == 6
+
+
+def test_a_batch_that_was_killed_goes_on(speaker, tmp_path, monkeypatch):
+    def killed(sentence, wish):
+        raise KeyboardInterrupt
+
+    (tmp_path / "texts.csv").write_text("id,text\na,one\nb,two\n")
+    say = speaker.say
+    monkeypatch.setattr(
+        speaker, "say", lambda sentence, wish: (say if "one" in sentence.text else killed)(sentence, wish)
+    )
+    assert speak("--batch", "texts.csv", "-o", "out") == 130
+    assert not (tmp_path / "out" / "spoken.jsonl.gz").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(choice, "choose", lambda *_, **__: speaker)
+    assert speak("--batch", "texts.csv", "-o", "out") == 0 and speaker.words == ["one", "two"]
+
+
+def test_what_holds_for_all_rows_is_checked_first(speaker, capsys, tmp_path):
+    (tmp_path / "texts.csv").write_text("id,text\na,one\nb,two\n")
+    for words, told in ((["--speed", "9"], "speed: must be from"), (["--voice", "none.wav"], "none.wav: there is no"),
+                        (["--style", "wild"], "no style 'wild'")):  # fmt: skip
+        assert told in refused(capsys, "--batch", "texts.csv", "-o", "out", *words)
+    assert not (tmp_path / "out").exists() and not speaker.asked
+    (tmp_path / "none.csv").write_text("id,text\n")
+    assert "none.csv: there is no row" in refused(capsys, "--batch", "none.csv", "-o", "out")
+
+
+def test_a_file_that_the_system_refuses(speaker, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "cannot write it" in refused(capsys, "x", "-o", "file/x.wav")
+    if Path("/proc/self").exists():
+        assert "/proc/x.wav: cannot write it" in refused(capsys, "x", "-o", "/proc/x.wav")
+
+
+def test_a_rate_that_the_format_does_not_have_is_told(speaker, capsys):
+    assert speak("one", "-o", "x.opus", "--rate", "44100") == 0
+    assert soundfile.info("x.opus").samplerate == 48000 and "written at 48000 Hz" in capsys.readouterr().err
 
 
 def test_a_manifest_of_texts(speaker, tmp_path):

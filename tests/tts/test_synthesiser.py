@@ -72,10 +72,12 @@ def test_what_is_asked_reaches_the_speaker():
         ({"temperature": -1.0}, "temperature: must be from 0 to 2"),
         ({"sample_rate": 100}, "sample_rate: must be from 8000 to 48000"),
         ({"voice": "nowhere.wav"}, "no such file to take the voice from"),
+        ({"voice": "adda"}, "voice: there is no voice 'adda', and no such recording. Did you mean 'ada'"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_said(asked, told):
     speaker = Tones()
+    speaker.inventory = Inventory(voices=("ada",))
     with pytest.raises(StentorError, match=told):
         Synthesiser(speaker).stream("one", **asked)
     assert not speaker.asked
@@ -85,6 +87,8 @@ def test_an_engine_takes_no_reference_and_draws_nothing():
     synthesiser = Synthesiser(EngineSpeaker("espeak"))
     with pytest.raises(StentorError, match="draws nothing"):
         synthesiser.stream("one", temperature=1.0)
+    with pytest.raises(StentorError, match=r"'espeak' speaks in its own voice and takes no other; .*--run RUN"):
+        synthesiser.stream("one", voice="ada")
 
 
 def test_styles_are_words_or_levels():
@@ -135,6 +139,19 @@ def test_every_format_in_chunks_and_as_a_file(form, tmp_path):
         assert found == rate and len(spoken) <= len(read) <= len(spoken) + 3000
         if form in ("wav", "flac"):
             np.testing.assert_allclose(read, spoken, atol=1e-4)
+
+
+def test_what_libsndfile_cannot_write_is_a_refusal_of_the_system(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        formats.Encoder("wav", 16000, tmp_path / "none" / "x.wav")
+
+    def full(*_, **__):
+        raise soundfile.LibsndfileError(2)
+
+    encoder = formats.Encoder("wav", 16000, tmp_path / "x.wav")
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    with pytest.raises(OSError, match="System error"):
+        encoder.push(np.zeros(10, np.float32))
 
 
 def test_raw_samples_and_endings():

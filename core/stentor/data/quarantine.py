@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from stentor.data.atomic import replacing
+from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 
 
@@ -17,6 +19,15 @@ def category(reason: str) -> str:
         if letter in ":;'\"(" or letter.isdigit():
             return reason[:position].strip() or reason
     return reason.strip().rstrip(".")
+
+
+def reason(cause: BaseException) -> str:
+    """An exception as a reason: what is wrong first, as that is what many items share (`category`), then where; of what
+    is no bad input the type and its sentence."""
+    if not isinstance(cause, StentorError):
+        return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+    first = cause.problems[0]
+    return f"{replace(first, path='', source='')}{f' ({first.path})' if first.path else ''}"
 
 
 def by_reason(rejected: Iterable[Rejected]) -> dict[str, int]:

@@ -67,10 +67,20 @@ def _check(arguments: argparse.Namespace) -> None:
         raise StentorError("say where the audio goes: -o FILE, or -o - for standard output.", path="--output")
     if (arguments.text is None) == (arguments.batch is None):
         raise StentorError("give a text, '-' for standard input, or --batch TABLE.", path="TEXT")
-    piped = arguments.output == _STDIN and arguments.batch is None
+    if arguments.batch is not None and arguments.output == _STDIN:
+        raise StentorError("many texts go into a folder; name one.", path="--output", value=_STDIN)
+    _check_rate(arguments.rate)
+    piped = arguments.output == _STDIN
     for name in ("stream", "format"):
         if getattr(arguments, name) and not piped:
             raise StentorError("is for standard output: -o -.", path=f"--{name}")
+
+
+def _check_rate(rate: int | None) -> None:
+    from stentor_tts.speaking.synthesiser import RATES
+
+    if rate is not None and not RATES[0] <= rate <= RATES[1]:
+        raise StentorError(f"must be from {RATES[0]} to {RATES[1]}.", path="--rate", value=rate)
 
 
 def _text(arguments: argparse.Namespace) -> str:
@@ -102,7 +112,9 @@ def _synthesiser(arguments: argparse.Namespace) -> tuple[Synthesiser, dict[str, 
 def _options(arguments: argparse.Namespace, synthesiser: Synthesiser, form: str) -> dict[str, Any]:
     from stentor_tts.speaking.formats import rate_for
 
-    rate = rate_for(form, arguments.rate or synthesiser.speaker.sample_rate)
+    rate = rate_for(form, synthesiser.speaker.sample_rate if arguments.rate is None else arguments.rate)
+    if arguments.rate not in (None, rate):
+        print(f"stentor: {form} knows no rate of {arguments.rate} Hz; it is written at {rate} Hz.", file=sys.stderr)
     return {"speed": arguments.speed, "temperature": arguments.temperature, "sample_rate": rate}
 
 

@@ -19,8 +19,3 @@ def spared(work: Callable[[Sequence[Given]], Sequence[Found]], items: Sequence[G
     except Exception as cause:
         return [cause] if len(items) == 1 else [one for item in items for one in spared(work, [item])]
     return list(found)
-
-
-def named(cause: Exception) -> str:
-    """An exception as a reason: its type and its sentence."""
-    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"

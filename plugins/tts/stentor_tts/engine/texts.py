@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from stentor.data import manifest
+from stentor.data.quarantine import reason
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.plugins import registry
 from stentor_tts.corpora.styles_audio import SPEEDS
-from stentor_tts.engine.batches import named, spared
+from stentor_tts.engine.batches import spared
 from stentor_tts.engine.settings import EngineSettings
 
 LONGEST = 400
@@ -102,7 +103,7 @@ def _rewritten(texts: Sequence[str], rewriters: Sequence[Any]) -> Iterator[tuple
         pairs = []
         for (source, form), found in rewritten:
             if isinstance(found, Exception):
-                yield "", Rejected(f"a form of '{source}'", f"text: {named(found)} (rewriting '{form}')")
+                yield "", Rejected(f"a form of '{source}'", f"text: {reason(found)} (rewriting '{form}')")
             else:
                 pairs += [(source, one) for one in found]
     for source, form in dict.fromkeys(pairs):

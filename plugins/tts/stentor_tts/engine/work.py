@@ -12,12 +12,13 @@ from typing import Any
 from stentor import __version__
 from stentor.data import audio
 from stentor.data.corpora.speaking import write
+from stentor.data.quarantine import reason
 from stentor.data.voices.named import unwhispered
 from stentor.errors import StentorError
 from stentor.interfaces.metric import Recording, Spoken
 from stentor.plugins import registry
 from stentor_tts.corpora.styles_audio import BadSpeech, Plan, describe, plan, speak, unit_of
-from stentor_tts.engine.batches import named, spared
+from stentor_tts.engine.batches import spared
 from stentor_tts.engine.interfaces import Filter, Verdict
 from stentor_tts.engine.texts import Job
 
@@ -66,7 +67,7 @@ def carry_out(task: Task) -> list[dict[str, Any]]:
         alive += [(told, take)] if take else []
     for number, judge in enumerate(filters(task.filters)):
         for (told, _), found in zip(alive, spared(judge.judge, [take for _, take in alive]), strict=True):
-            verdict = Verdict(named(found)) if isinstance(found, Exception) else found
+            verdict = Verdict(reason(found)) if isinstance(found, Exception) else found
             told["measures"].update(verdict.measures)
             told.update({"stage": number, "reason": verdict.reason} if verdict.reason else {})
         alive = [(told, take) for told, take in alive if "stage" not in told]
@@ -79,7 +80,7 @@ def _made(job: Job, folder: str) -> tuple[dict[str, Any], Spoken | None]:
     told |= {"speaker": unwhispered(job.voice), "split": job.split, "source": job.source, "custom": describe(planned)}
     place = _spoken(planned, folder)
     if isinstance(place, Exception):
-        return told | {"stage": VOICE, "reason": str(place) if isinstance(place, BadSpeech) else named(place)}, None
+        return told | {"stage": VOICE, "reason": str(place) if isinstance(place, BadSpeech) else reason(place)}, None
     take = Spoken(job.id, job.text, told["speaker"], _seconds(place), Recording(str(place)),
                   prompt=example(job.voice, folder), custom=told["custom"])  # fmt: skip
     return told | {"audio": planned.file}, take

@@ -17,7 +17,7 @@ from stentor.data.atomic import writing
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
-from stentor_tts.speaking.reference import VoiceSample, voice_sample
+from stentor_tts.speaking.reference import VoiceSample
 from stentor_tts.speaking.rows import Row
 from stentor_tts.speaking.synthesiser import Synthesiser
 
@@ -65,8 +65,10 @@ def speak_all(
         What was said, and what was put aside.
 
     Raises:
-        StentorError: when the disk cannot take it, or no row could be said.
+        StentorError: when what holds for all rows cannot be, the disk cannot take it, or no row could be said. Whatever
+            else goes wrong with a row puts that row aside.
     """
+    synthesiser.wish(voice=usual.voice or None, style=usual.style, seed=usual.seed, **usual.options)
     with writing(folder):
         (folder / "audio").mkdir(parents=True, exist_ok=True)
     known, spoken, bad = _journal(folder / JOURNAL), [], []
@@ -106,16 +108,17 @@ def _made(
     row: Row, synthesiser: Synthesiser, usual: Usual, folder: Path, known: dict[str, Utterance]
 ) -> tuple[str, Utterance] | Rejected:
     try:
-        voice = _voice(row.voice or usual.voice, synthesiser)
+        named = row.voice or usual.voice
+        voice = synthesiser.speaker.find(named) if named else None
         style, seed = row.style or usual.style, usual.seed if row.seed is None else row.seed
         key = _key(row, style, seed, voice, usual)
         there = known.get(key)
         if there is not None and Path(there.audio).is_file():
             return key, there
-        speech = synthesiser.stream(row.text, voice=voice, style=style, seed=seed, **usual.options)
+        speech = synthesiser.stream(row.text, voice=voice, style=style, seed=seed, **usual.options).read()
         samples = np.concatenate([*speech, np.zeros(0, np.float32)])
-    except StentorError as error:
-        return Rejected(row.where, error.problems[0].message)
+    except Exception as cause:  # a speaker is arbitrary code, and the other rows can be said all the same
+        return Rejected(row.where, quarantine.reason(cause))
     place = folder.absolute() / "audio" / f"{_ODD.sub('-', row.id)[:80].lstrip('.-') or 'text'}-{key[:8]}.flac"
     audio.write(place, samples, speech.sample_rate)
     custom = {"synthetic": True, "engine": synthesiser.speaker.name, "style": style, "seed": seed}
@@ -124,13 +127,6 @@ def _made(
     who = voice.name if isinstance(voice, VoiceSample) else voice or synthesiser.speaker.name
     return key, Utterance(row.id, str(place), seconds, speech.sample_rate, text=row.text, speaker=who,
                           frames=len(samples), custom=custom)  # fmt: skip
-
-
-def _voice(named: str, synthesiser: Synthesiser) -> VoiceSample | str | None:
-    """The recording, or the name where the speaker knows it."""
-    if not named or named in synthesiser.speaker.inventory.voices:
-        return named or None
-    return voice_sample(named)
 
 
 def _key(row: Row, style: Any, seed: int, voice: VoiceSample | str | None, usual: Usual) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,9 @@ class Encoder:
         sample_rate: (Hz); of `rate_for`.
         target: a file that can be sought in, which then gets a header with its length; None: bytes are given out as
             they are made, and a header says that the length is not known.
+
+    Raises:
+        OSError: by all methods, when the disk cannot take it.
     """
 
     def __init__(self, form: str, sample_rate: int, target: Path | None = None) -> None:
@@ -67,23 +72,36 @@ class Encoder:
         self._at_once = form == "flac"  # readers take a flac without its length in the header for endless
         self._file: Any = None
         if not self._wav:
-            where = self._sink if target is None else target
-            self._file = soundfile.SoundFile(where, "w", sample_rate, 1, coding, format=container)
+            if target is not None:
+                target.touch()  # says why not, where libsndfile only says that the system refuses
+            with _writing():
+                where = self._sink if target is None else target
+                self._file = soundfile.SoundFile(where, "w", sample_rate, 1, coding, format=container)
 
     def push(self, samples: Samples) -> bytes:
         """Bytes that the next samples [n] bring."""
         if self._wav:
             header, self._header = self._header, b""
             return header + pcm(samples)
-        self._file.write(samples)
+        with _writing():
+            self._file.write(samples)
         return b"" if self._at_once else self._sink.taken()
 
     def close(self) -> bytes:
         """End it: the bytes that were left."""
         if self._wav:
             return self.push(np.zeros(0, np.float32))
-        self._file.close()
+        with _writing():
+            self._file.close()
         return self._sink.taken()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except soundfile.LibsndfileError as cause:
+        raise OSError(str(cause.error_string)) from cause
 
 
 def pcm(samples: Samples) -> bytes:

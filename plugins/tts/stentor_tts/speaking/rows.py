@@ -43,16 +43,19 @@ def rows(path: Path) -> Iterator[Row | Rejected]:
     A voice is a recording or a name; relative paths count from the table's folder. An id that comes again is rejected.
 
     Raises:
-        StentorError: when it cannot be opened or has no column of texts.
+        StentorError: when it cannot be opened, has no column of texts, or no row.
     """
-    taken: set[str] = set()
+    taken, empty = set[str](), True
     for row in _of_manifest(path) if _is_manifest(path) else _of_table(path):
+        empty = False
         if isinstance(row, Row) and row.id in taken:
             yield Rejected(row.where, f"duplicate id: '{row.id}'")
             continue
         if isinstance(row, Row):
             taken.add(row.id)
         yield row
+    if empty:
+        raise StentorError("there is no row in this table.", path=str(path))
 
 
 def _is_manifest(path: Path) -> bool:

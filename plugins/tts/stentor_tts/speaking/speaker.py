@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from stentor.data.audio import SUFFIXES
 from stentor.data.resample import Samples
 from stentor.errors import StentorError
 from stentor_tts.inventory import Inventory
-from stentor_tts.speaking.reference import VoiceSample
+from stentor_tts.speaking.reference import VoiceSample, voice_sample
 from stentor_tts.text.script import PLAIN, Manner, Sentence
 
 Told = Callable[[int, Samples], bool]
@@ -80,6 +82,26 @@ class Speaker(ABC):
         """
         return
 
+    def find(self, voice: str | Path) -> VoiceSample | str:
+        """The voice that is called so: a name that it knows, or a recording.
+
+        Raises:
+            StentorError: when there is neither, the recording is of no use, or it takes none.
+        """
+        known = self.inventory.voices
+        if voice in known:
+            return str(voice)
+        if "voice" not in self.abilities:
+            raise self._own_voice(str(voice))
+        if not Path(voice).is_file() and Path(voice).suffix.lower() not in SUFFIXES:
+            raise StentorError(f"there is no voice '{voice}', and no such recording.", path="voice", value=str(voice),
+                               options=known)  # fmt: skip
+        return voice_sample(voice)
+
+    def _own_voice(self, asked: str) -> StentorError:
+        told = f"'{self.name}' speaks in its own voice and takes no other; a trained run takes a recording (--run RUN)."
+        return StentorError(told, path="voice", value=asked)
+
     def refuse(self, wish: Wish) -> None:
         """Refuse what it cannot do.
 
@@ -87,8 +109,7 @@ class Speaker(ABC):
             StentorError: naming the option.
         """
         if wish.voice is not None and "voice" not in self.abilities:
-            raise StentorError(f"'{self.name}' speaks in its own voice and takes no reference.", path="voice",
-                               value=wish.voice.name)  # fmt: skip
+            raise self._own_voice(wish.voice.name)
         if wish.temperature is not None and "temperature" not in self.abilities:
             raise StentorError(f"'{self.name}' draws nothing and takes no temperature.", path="temperature",
                                value=wish.temperature)  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from stentor.data.resample import Resampler, Samples
 from stentor.errors import StentorError
-from stentor_tts.speaking.reference import VoiceSample, voice_sample
+from stentor_tts.speaking.reference import VoiceSample
 from stentor_tts.speaking.speaker import Speaker, Wish
 from stentor_tts.text import style as styles
 from stentor_tts.text.characters import LONGEST
@@ -107,23 +107,41 @@ class Synthesiser:
         Raises:
             StentorError: for text that cannot be said, an unusable voice, an unknown style, what the speaker cannot.
         """
-        rate = self.speaker.sample_rate if sample_rate is None else sample_rate
+        wish = self.wish(voice=voice, style=style, speed=speed, seed=seed, temperature=temperature,
+                         sample_rate=sample_rate)  # fmt: skip
+        reading = self._front_end.read(text)
+        wish = replace(wish, manner=reading.whole.within(wish.manner))
+        return Speech(reading, self.speaker, wish, sample_rate or self.speaker.sample_rate)
+
+    def wish(
+        self,
+        *,
+        voice: VoiceSample | str | Path | None = None,
+        style: str | Mapping[str, Any] = "",
+        speed: float = 1.0,
+        seed: int = 0,
+        temperature: float | None = None,
+        sample_rate: int | None = None,
+    ) -> Wish:
+        """What `stream` asks of the speaker beside the text; what can be refused of it is refused.
+
+        Raises:
+            StentorError: for an unusable voice, an unknown style, what the speaker cannot.
+        """
         for name, value, (least, most) in (
             ("speed", speed, SPEEDS),
             ("temperature", temperature, TEMPERATURES),
-            ("sample_rate", rate, RATES),
+            ("sample_rate", sample_rate, RATES),
         ):
             if value is not None and not least <= value <= most:
                 raise StentorError(f"must be from {least:g} to {most:g}.", path=name, value=value)
         asked = styles.manner(style, self.speaker.inventory)
-        if voice in self.speaker.inventory.voices:
-            asked, voice = Manner(traits=(f"voice:{voice}",)).within(asked), None
-        sample = voice_sample(voice) if isinstance(voice, str | Path) else voice
-        reading = self._front_end.read(text)
-        asked = reading.whole.within(asked)
-        wish = Wish(sample, replace(asked, rate=asked.rate * speed), seed, temperature)
+        found = self.speaker.find(voice) if isinstance(voice, str | Path) else voice
+        if isinstance(found, str):
+            asked, found = Manner(traits=(f"voice:{found}",)).within(asked), None
+        wish = Wish(found, replace(asked, rate=asked.rate * speed), seed, temperature)
         self.speaker.refuse(wish)
-        return Speech(reading, self.speaker, wish, rate)
+        return wish
 
     def speak(self, text: str, **asked: object) -> Samples:
         """All of `stream`'s chunks in one: mono float32 [N]."""
