@@ -35,7 +35,7 @@ from stentor.train import run as runs_of
 from stentor.train.batches import Batches
 
 SEEDS = (1, 2, 3)
-ARMS = {"grpo": (), "raft": ("task=raft", "task.reward={name: wer}", "task.sampling.longest=40")}
+ARMS = {"grpo": (), "raft": ("task=raft", "task.reward={name: wer}", "task.sampling={temperature: 0.7, longest: 40}")}
 RATE = 8000  # Hz, of the human recordings
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 VOICES = ("hibari", "espeak:en-us", "espeak:en-us+f2", "espeak:en-us+edward", "espeak:en-us+Michael",
