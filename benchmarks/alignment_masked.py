@@ -1,0 +1,170 @@
+"""DPO with and without the loss on audio codes, of a policy that answers in text and audio by turns.
+
+    python benchmarks/alignment_masked.py [FOLDER]
+
+After Step-Audio-AQAA (arXiv 2506.08967). The policy is a toy (benchmarks/shared/interleaved.py): a chunk is a word and
+the three codes of its sound. It learns from pairs of its own responses, of which people prefer one for its words alone.
+What DPO does to the sound is measured by the NLL of right codes behind right words, and by how many words of its own
+responses sound like another word. No speech is heard or made; codes are synthetic. Begins where it was cut off; one
+JSON line for each figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from shared import interleaved, toys
+
+from stentor.config import Recipe
+from stentor.data import manifest
+from stentor.data.utterance import Utterance
+from stentor.train import fit
+from stentor_align import logprobs, rollout, runs
+from stentor_align.corpora.wording import MANNERS, ORDER, questions
+
+CLAIM = "masked"
+TARGETS = {"apart": ("above", 0.0)}
+"""Written before the first scored run: by how much more each rises without the mask than with it."""
+ARMS = {"masked": (), "unmasked": ("task.left_out=[]",)}
+STEPS, TUNING = 250, ("train.steps=60", "train.lr=4e-4")
+POLICY = {
+    "name": "interleaved",
+    "task": {"name": "interleaved-toy", "longest": 50},
+    "backbone": {"name": "causal-lm", "dim": 64, "layers": 2, "heads": 4},
+    "text": {"name": "bpe", "pieces": 160},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/alignment"))
+    parser.add_argument("--seeds", default=",".join(map(str, toys.SEEDS)))
+    parser.add_argument("--train-only", action="store_true", help="no figures yet")
+    arguments = parser.parse_args()
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    toys.quiet()
+    interleaved.register()
+    folder: Path = arguments.folder
+    for seed in toys.each(seeds):
+        parent = taught(folder, seed)
+        pairs = preferred(parent, folder / f"interleaved-pairs-{seed}.jsonl.gz", seed)
+        for arm, changes in ARMS.items():
+            told = (f"task.run={parent}", f"data.train={pairs}", f"seed={seed}", *TUNING, *changes)
+            toys.train(folder / f"interleaved-{arm}-{seed}", "align/masked", *told)
+    if not arguments.train_only:
+        report(folder, seeds)
+
+
+def rows(part: Any, seed: int, count: int) -> list[Utterance]:
+    """Questions as text, and an answer in one of the manners."""
+    rng, found = random.Random(f"{part} {seed}"), []
+    for number, one in enumerate(questions(part, seed)[:count]):
+        text = MANNERS[rng.choice(ORDER)].format(one.answer)
+        told = {"instruction": one.spoken, "spoken": one.spoken, "answer": one.answer, "clear": True}
+        seconds = Utterance.reading_seconds(one.spoken, text)
+        found.append(Utterance(f"{part}-{number}", "", seconds, 0, text=text, custom=told))
+    return found
+
+
+def taught(folder: Path, seed: int) -> Path:
+    """The policy before preferences."""
+    run, data = folder / f"interleaved-{seed}", folder / f"interleaved-train-{seed}.jsonl.gz"
+    if (run / "config.yaml").exists():
+        toys.stentor("train", "--resume", str(run))
+        return run
+    manifest.save(data, rows("train", seed, 500))
+    section = {"steps": STEPS, "lr": 3e-3, "tracking": [], "accelerator": "cpu"}
+    told = {**POLICY, "seed": seed, "data": {"train": str(data), "batch_seconds": 200.0}, "train": section}
+    fit(Recipe.from_dict(told), run, progress=False)
+    return run
+
+
+def preferred(run: Path, path: Path, seed: int) -> Path:
+    """Pairs of the policy's own responses, of which people like one more for its words."""
+    if path.exists():
+        return path
+    asked = rows("train", seed, 300)
+    found, made = [], responses(run, asked, samples=4, seed=seed)
+    for row, group in zip(asked, made, strict=True):
+        scores = toys.scored([toys.Said(row.id, row.custom, one["text"], ()) for one in group])
+        best, worst = int(np.argmax(scores)), int(np.argmin(scores))
+        if scores[best] - scores[worst] > 0.2:
+            sides = {"chosen": {"tokens": group[best]["tokens"]}, "rejected": {"tokens": group[worst]["tokens"]}}
+            found.append(Utterance(row.id, "", row.duration, 0, text=row.text, custom={**row.custom, **sides}))
+    manifest.save(path, found)
+    return path
+
+
+@torch.no_grad()
+def responses(run: Path, asked: Sequence[Utterance], *, samples: int, seed: int) -> list[list[dict[str, Any]]]:
+    """What a run's policy says to every row."""
+    policy: Any = runs.trained(str(run))[0]
+    prompts = policy.eval().ask(batch(asked))
+    made = rollout.sample(policy, prompts, rollout.PLAIN, samples=samples, seed=seed)
+    told = policy.responses(prompts, made.owners, made.tokens)
+    return [told[start : start + samples] for start in range(0, len(told), samples)]
+
+
+def batch(asked: Sequence[Utterance]) -> dict[str, Any]:
+    return {"ids": [row.id for row in asked], "texts": [row.text for row in asked],
+            "custom": [row.custom for row in asked]}  # fmt: skip
+
+
+@torch.no_grad()
+def nll(run: Path, asked: Sequence[Utterance]) -> dict[str, float]:
+    """By row, nats of an audio code in its right answer."""
+    policy: Any = runs.trained(str(run))[0]
+    prompts, rng = policy.eval().ask(batch(asked)), random.Random(0)
+    tokens = [policy.spoken(row.text or "", rng) for row in asked]
+    audio = torch.zeros(policy.vocabulary.size, dtype=torch.bool)
+    audio[list(policy.vocabulary.block("audio").range)] = True
+    read = logprobs.read(policy.backbone, prompts.embeddings, tokens, range(len(tokens)))
+    sums, counts = logprobs.score(policy.backbone, read, bearing=audio).totals()
+    return dict(zip([row.id for row in asked], (-sums / counts).tolist(), strict=True))
+
+
+def mismatched(run: Path, asked: Sequence[Utterance]) -> dict[str, float]:
+    """By row, the share of words in its sampled responses that sound like another."""
+    policy: Any = runs.trained(str(run))[0]
+    found = {}
+    for row, group in zip(asked, responses(run, asked, samples=4, seed=7), strict=True):
+        wrong, words = np.sum([policy.mismatch(one["tokens"]) for one in group], 0)
+        found[row.id] = float(wrong / max(1, words))
+    return found
+
+
+def report(folder: Path, seeds: Sequence[int]) -> None:
+    asked = rows("heldout", 0, 200)
+    rises: dict[tuple[str, str], list[float]] = {}
+    for name, measure in (("NLL of audio codes (nats)", nll), ("words that sound like another", mismatched)):
+        start = [measure(folder / f"interleaved-{seed}", asked) for seed in seeds]
+        toys.tell(CLAIM, f"{name}, before", start)
+        for arm in ARMS:
+            found = [measure(folder / f"interleaved-{arm}-{seed}", asked) for seed in seeds]
+            toys.tell(CLAIM, f"{name}, {arm}", found)
+            pairs = zip(found, start, strict=True)
+            rises[name, arm] = [float(np.mean(list(a.values())) - np.mean(list(b.values()))) for a, b in pairs]
+        apart = [a - b for a, b in zip(rises[name, "unmasked"], rises[name, "masked"], strict=True)]
+        toys.tell_numbers(CLAIM, f"{name}, rise unmasked minus masked", apart, TARGETS["apart"])
+    for arm in ARMS:
+        won = [wins(folder / f"interleaved-{arm}-{seed}", folder / f"interleaved-{seed}", asked) for seed in seeds]
+        toys.tell(CLAIM, f"win-rate over the policy before, {arm}", won)
+
+
+def wins(run: Path, other: Path, asked: Sequence[Utterance]) -> dict[str, float]:
+    """By row, how often people like a response's words more than one of the policy before."""
+    said = []
+    for one in (run, other):
+        groups = zip(asked, responses(one, asked, samples=4, seed=7), strict=True)
+        said.append([toys.Said(row.id, row.custom, told["text"], ()) for row, group in groups for told in group])
+    return toys.wins(*said)
+
+
+if __name__ == "__main__":
+    main()
