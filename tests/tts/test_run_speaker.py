@@ -7,12 +7,12 @@ from tiny_speaker import speaker, task
 
 from stentor.errors import StentorError
 from stentor_tts.inventory import Inventory
-from stentor_tts.speaking.codes import streams
+from stentor_tts.lm.streams import streams
+from stentor_tts.lm.tail import MelTail
 from stentor_tts.speaking.marking import marked, voice_of
 from stentor_tts.speaking.reference import VoiceSample
 from stentor_tts.speaking.speaker import Wish
 from stentor_tts.speaking.synthesiser import Synthesiser
-from stentor_tts.speaking.tail import MelTail
 from stentor_tts.text.script import Manner, Sentence, Stretch
 
 QUICK = Manner(rate=1.45)
@@ -98,7 +98,7 @@ def test_codes_come_as_they_are_made_and_the_last_is_told(tiny):
 def test_what_turns_codes_into_sound(parts):
     who = speaker(**parts)
     if "acoustic" in parts:
-        with pytest.raises(StentorError, match="nothing that turns them into sound"):
+        with pytest.raises(StentorError, match="does not turn codes into sound"):
             said(who, "one")
     else:
         assert len(said(who, "one")) and type(who.task.renderer.vocoder.built).__name__ == "GriffinLim"

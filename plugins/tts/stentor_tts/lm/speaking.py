@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from stentor.decode.engine import Reason, generate, stream
+from stentor.decode.engine import Reason, generate
 from stentor.decode.settings import GenerationSettings
 from stentor.errors import StentorError
 from stentor.interfaces.backbone import Backbone
@@ -96,21 +96,6 @@ class Speech:
             grammar=[plan.grammar for plan in plans],
         )
         return [self.said(tokens, reason) for tokens, reason in zip(made.tokens, made.reasons, strict=True)]
-
-    def stream(self, backbone: Backbone, request: Request) -> Iterator[Codes]:
-        """The groups of codes of one request, each as soon as it is there."""
-        plan = self.plan(request)
-        prompt = plan.prompt.to(next(backbone.parameters()).device)
-        ids: list[int] = []
-        done = 0
-        for _, token in stream(backbone, [prompt], self._settings([plan]), grammar=plan.grammar):
-            ids += [token] * (token in self.codes)
-            if token not in self.codes or len(ids) % self.codec.group:
-                continue
-            codes = self.arrangement.unpack(torch.tensor(ids))
-            first, done = done, len(codes[0]) // self.codec.pattern[0]
-            if done > first:
-                yield tuple(book[first * count :] for book, count in zip(codes, self.codec.pattern, strict=True))
 
     def plan(self, request: Request) -> Plan:
         """What to ask of the engine."""

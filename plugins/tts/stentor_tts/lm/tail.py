@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from stentor.errors import StentorError
 from stentor.interfaces.codec import Codec, Codes
 from stentor_tts.interfaces import Acoustic, Reference, Vocoder
 
@@ -37,28 +36,30 @@ class MelTail:
         self._codes: list[Codes] = []
         self._mels: list[Tensor] = []
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def push(self, codes: Codes, *, last: bool) -> Tensor:
         mel = self._heard(codes, last)
-        if self._samples is None:
-            self._mels.append(mel)
-            if not last:
-                return mel.new_zeros(0)
-            whole = torch.cat(self._mels)
-            return self._vocoder(whole[None], torch.tensor([len(whole)], device=whole.device))[0]  # type: ignore[no-any-return]
-        wave, self._samples = self._vocoder.step(mel[None], self._samples, last=last)
-        return wave[0]
+        if mel is None:
+            return torch.zeros(0)
+        if self._samples is not None:
+            wave, self._samples = self._vocoder.step(mel[None], self._samples, last=last)
+            return wave[0]
+        self._mels.append(mel)
+        if not last:
+            return mel.new_zeros(0)
+        whole = torch.cat(self._mels)
+        return self._vocoder(whole[None], torch.tensor([len(whole)], device=whole.device))[0]  # type: ignore[no-any-return]
 
-    def _heard(self, codes: Codes, last: bool) -> Tensor:
-        """Frames [t, BINS] that are settled now."""
+    def _heard(self, codes: Codes, last: bool) -> Tensor | None:
+        """Frames [t, BINS] that are settled now; None where all wait for the end."""
         if self._frames is not None:
             mel, self._frames = self._acoustic.step(codes, self._frames, last=last)
             return mel
         self._codes.append(codes)
+        if not last:
+            return None
         joined = tuple(torch.cat(book) for book in zip(*self._codes, strict=True))
-        if last:
-            return self._acoustic.generate([joined], [self._reference], seed=self._seed)[0]
-        return self._acoustic.generate([tuple(book[:0] for book in joined)], [None])[0]
+        return self._acoustic.generate([joined], [self._reference], seed=self._seed)[0]
 
 
 class CodecTail:
@@ -66,20 +67,14 @@ class CodecTail:
 
     Args:
         codec: one that decodes.
-
-    Raises:
-        StentorError: when it does not.
     """
 
     def __init__(self, codec: Codec) -> None:
-        if "decode" not in codec.capabilities:
-            raise StentorError("the run makes codes and nothing that turns them into sound; give it an acoustic model, "
-                               "e.g. acoustic=flow-dit acoustic.run=RUN.", path="acoustic")  # fmt: skip
         self._codec = codec
         self._state: Any = codec.initial_decode_state(1) if codec.streams else None
         self._codes: list[Codes] = []
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def push(self, codes: Codes, *, last: bool) -> Tensor:
         if self._state is not None:
             wave, self._state = self._codec.decode_step([codes], self._state, last=last)

@@ -33,6 +33,7 @@ from stentor_tts.lm.rendering import Renderer
 from stentor_tts.lm.request import Prompt, Request, of_batch
 from stentor_tts.lm.sampling import Sampling
 from stentor_tts.lm.speaking import Said, Speech
+from stentor_tts.lm.streams import streams
 from stentor_tts.lm.units import Spelling
 from stentor_tts.tokenizer.coding import CodesAsFrames, codes_of
 
@@ -263,8 +264,10 @@ class SpeakingLM(SpeakingPolicy, Task):
 
     def stream(self, request: Request) -> Iterator[Tensor]:
         """Pieces float [n] of one request's waveform, as soon as they are settled; together what `synthesise` gives."""
-        groups = self.speech.stream(self.model.backbone, request)
-        yield from self.renderer.stream(groups, self.reference(request), self.device)
+        tail = self.renderer.tail(self.reference(request), self.device)
+        for _, codes, last in streams(self.speech, self.model.backbone, [request], self.speech.sampling):
+            if len(samples := tail.push(codes, last=last)):
+                yield samples
 
     def reference(self, request: Request) -> Reference | None:
         """What the acoustic model hears of the voice: the request's example, else the clip of the voice it names."""

@@ -12,14 +12,12 @@ import torch
 from stentor.data.resample import Samples, resample
 from stentor.errors import StentorError
 from stentor.model.device import choose_device
-from stentor_tts.interfaces import Reference
 from stentor_tts.lm.request import Prompt, Request, read
-from stentor_tts.mel import log_mel
-from stentor_tts.speaking.codes import streams
+from stentor_tts.lm.streams import streams
+from stentor_tts.lm.tail import Tail
 from stentor_tts.speaking.marking import marked, voice_of
 from stentor_tts.speaking.reference import RATE, VoiceSample
 from stentor_tts.speaking.speaker import Speaker, Told, Wish
-from stentor_tts.speaking.tail import CodecTail, MelTail, Tail
 from stentor_tts.text.characters import latin, plain
 from stentor_tts.text.script import Sentence
 
@@ -132,20 +130,9 @@ class RunSpeaker(Speaker):
         return replace(asked, prompt=prompt, seed=wish.seed)
 
     def _tail(self, wish: Wish, request: Request) -> Tail:
-        """What turns codes into samples.
-
-        Raises:
-            StentorError: when the run has nothing that does.
-        """
-        task, prompt = self.task, self._prompt(wish.voice)
-        if task.renderer.acoustic is None:
-            return CodecTail(task.codec.on(self.device))
-        if prompt is None or prompt.mel is None:
-            reference = task.clips.of(request.style.voice)
-        else:
-            reference = Reference(prompt.mel, prompt.codes)
-        acoustic, vocoder = task.renderer.acoustic.on(self.device), task.renderer.vocoder.on(self.device)
-        return MelTail(acoustic, vocoder, reference, wish.seed)
+        """What turns codes into samples; the acoustic model hears the example even if the language model does not."""
+        reference = self.task.reference(replace(request, prompt=self._prompt(wish.voice)))
+        return self.task.renderer.tail(reference, self.device, seed=wish.seed)
 
     def _prompt(self, sample: VoiceSample | None) -> Prompt | None:
         """The example of a voice, kept for the last few."""
@@ -154,13 +141,7 @@ class RunSpeaker(Speaker):
         if sample.digest not in self._prompts:
             while len(self._prompts) >= _KEPT:
                 self._prompts.pop(next(iter(self._prompts)))
-            self._prompts[sample.digest] = self._heard(sample)
+            own = torch.from_numpy(resample(sample.audio, RATE, self.task.spec.sample_rate))
+            heard = self.task.examples.heard(own, torch.from_numpy(sample.audio), text=sample.text, device=self.device)
+            self._prompts[sample.digest] = heard
         return self._prompts[sample.digest]
-
-    @torch.inference_mode()
-    def _heard(self, sample: VoiceSample) -> Prompt:
-        task, rate = self.task, self.task.spec.sample_rate
-        wave = torch.from_numpy(resample(sample.audio, RATE, rate)).to(self.device)
-        codes = task.codec.on(self.device).encode(wave[None], torch.tensor([len(wave)], device=self.device))[0]
-        mel = log_mel(torch.from_numpy(sample.audio).to(self.device))
-        return Prompt(codes, sample.text, mel)
