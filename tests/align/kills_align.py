@@ -66,6 +66,9 @@ def main(folder: Path) -> dict:
         expected = kills.final(folder / f"{name}-whole")
         cases = [lambda: kill_at_batch(4), lambda: kill_at_batch(2)]  # at step 5, and again at step 6
         found[name] = kills.scenario(folder / f"{name}-killed", recipe, expected, *cases)
+    if "voice" in recipes:
+        fit(recipes["voice"], folder / "voice-here", progress=False)
+        found["modules"] = sorted(name for name in sys.modules if name.startswith("stentor_tts."))
     return found
 
 

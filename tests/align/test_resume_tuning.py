@@ -33,3 +33,10 @@ def test_ends_with_the_same_bits(results, name):
     assert case["ended"] == 0
     assert case["steps"] == list(range(1, 11)), "metrics of a step are missing or twice"
     assert case["equal"], "weights, moments or the loader's place differ"
+
+
+def test_a_voice_tuned_by_its_tokens_has_nothing_in_memory_that_makes_sound(results):
+    """Checklist 4.5.6: no vocoder on the path of a reward for tokens, not even imported."""
+    pytest.importorskip("stentor_tts")
+    names = {name.split(".")[1] for name in results["modules"]}
+    assert "lm" in names and not names & {"vocoders", "flow", "rewards", "measures"}, results["modules"]
