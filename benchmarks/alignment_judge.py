@@ -28,13 +28,15 @@ from shared.toys import Said
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.train.assembly import build
-from stentor_align.rewards.judge import answer_of
+from stentor_align.rewards.judge import answer_of, verdict
 
 CLAIM = "generative"
 CAP = 10.0  # nats of a whole response
 TARGETS = {"swapped": ("least", 0.90), "wins": ("least", 0.60), "cap": ("most", CAP), "classifier": ("above", 0.5)}
 """Written before the first scored run."""
-JUDGE = ("train.steps=300",)
+NAMES = ("other", "unsure", "bare", "plain", "warm")
+"""Of manners, by four times what people give for them."""
+JUDGE = ("train.steps=220",)
 TUNING = ("train.steps=25",)
 
 
@@ -82,10 +84,12 @@ def examples(said: Sequence[Said], path: Path) -> Path:
     """Rows that teach a judge: every pair in both orders."""
     if path.exists():
         return path
+    manner_of = {one.text: round(4 * value) for one, value in zip(said, manners(said), strict=True)}
     rows = []
     for number, (one, other, apart) in enumerate(pairs_of(said)):
         for turned, (first, second, gap) in enumerate(((one, other, apart), (other, one, -apart))):
-            text = "tie" if abs(gap) < 1e-6 else "a" if gap > 0 else "b"
+            best = "tie" if abs(gap) < 1e-6 else "a" if gap > 0 else "b"
+            text = f"first {NAMES[manner_of[first.text]]} second {NAMES[manner_of[second.text]]} verdict: {best}"
             asked = {"instruction": question(str(one.asked["spoken"]), first.text, second.text)}
             seconds = Utterance.reading_seconds(asked["instruction"], text)
             rows.append(Utterance(f"{number}-{turned}", "", seconds, 0, text=text, custom=asked))
@@ -130,7 +134,7 @@ def verdicts(judge: Any, pairs: Sequence[tuple[Said, Said]]) -> list[tuple[float
     """What a judge says of pairs, and of the same turned round: 1 for the one that stands first, -1, or 0."""
     asked = [(str(one.asked["spoken"]), one.text, other.text) for one, other in pairs]
     questions = [text for q, a, b in asked for text in (question(q, a, b), question(q, b, a))]
-    found = [{"a": 1.0, "b": -1.0, "tie": 0.0}.get(answer or "", float("nan")) for answer in judge.ask(questions)]
+    found = [verdict(answer) for answer in judge.ask(questions)]
     return list(zip(found[::2], found[1::2], strict=True))
 
 

@@ -15,7 +15,15 @@ from stentor_align.rewards.judge import JudgeReward, marks, verdict
 
 @pytest.mark.parametrize(
     ("answer", "found"),
-    [("A", 1), ("b", -1), (" tie.\n", 0), ("I think so.\n\nVerdict: [B]", -1), ("**A**", 1), ("(B)", -1)],
+    [
+        ("A", 1),
+        ("b", -1),
+        (" tie.\n", 0),
+        ("I think so.\n\nVerdict: [B]", -1),
+        ("**A**", 1),
+        ("(B)", -1),
+        ("the first is warm, verdict: a", 1),
+    ],  # fmt: skip
 )
 def test_verdicts(answer, found):
     assert verdict(answer) == found

@@ -38,7 +38,7 @@ Response: $response
 
 Score each of these from $low to $high, one on each line, as "name: number":
 $rubric"""
-_VERDICT = re.compile(r"(?:(?:verdict|answer|final answer)\s*:\s*)?[\[(*\"']*\s*(A|B|tie)\s*[\])*\"'.]*", re.IGNORECASE)
+_VERDICT = re.compile(r"(?:.*\b(?:verdict|answer)\s*:\s*)?[\[(*\"']*\s*(A|B|tie)\s*[\])*\"'.]*", re.IGNORECASE)
 
 
 class JudgeReward(Reward):
@@ -152,7 +152,10 @@ def _said(response: Mapping[str, Any]) -> bool:
 
 
 def verdict(answer: str | None) -> float:
-    """1 for A, -1 for B, 0 for a tie, read off the last line that says anything; NaN for prose and for nothing."""
+    """1 for A, -1 for B, 0 for a tie, read off the last line that says anything; NaN for prose and for nothing.
+
+    On that line may stand what led to it, if ``verdict:`` or ``answer:`` tells where that ends.
+    """
     lines = [line.strip() for line in (answer or "").splitlines() if line.strip()]
     found = _VERDICT.fullmatch(lines[-1]) if lines else None
     return math.nan if found is None else {"a": 1.0, "b": -1.0, "tie": 0.0}[found.group(1).lower()]
