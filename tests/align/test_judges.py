@@ -23,7 +23,7 @@ from stentor_align.rewards.judge import JudgeReward, marks, verdict
         ("**A**", 1),
         ("(B)", -1),
         ("the first is warm, verdict: a", 1),
-    ],  # fmt: skip
+    ],
 )
 def test_verdicts(answer, found):
     assert verdict(answer) == found
