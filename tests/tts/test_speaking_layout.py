@@ -4,8 +4,9 @@ import pytest
 import tiny_lm
 import torch
 
+from stentor.errors import StentorError
 from stentor.sequence.packing import pack
-from stentor_tts.inventory import Style
+from stentor_tts.inventory import NEUTRAL, Inventory, Style, style_of
 from stentor_tts.lm.layout import Utterance
 from stentor_tts.lm.units import Spelling, Unit
 
@@ -109,6 +110,14 @@ def test_rows_are_read_with_their_tags_and_styles():
     assert loss.parts.keys() == {"nats_linguistic", "nats_semantic", "nats_control"}
     total = sum(loss.parts[name] * count for name, count in loss.counts.items()) / loss.units
     assert float(loss.value.detach()) == pytest.approx(total, rel=1e-5)
+
+
+def test_neutral_levels_ask_for_nothing_of_a_model_without_scales():
+    bare = Inventory(styles=(), scales=(), spans=())
+    assert style_of({"rate": 0, "energy": 0, "whisper": False}, bare) == NEUTRAL
+    for told in ({"rate": 1}, {"tempo": 0}):
+        with pytest.raises(StentorError, match="there is no style"):
+            style_of(told, bare)
 
 
 def test_brackets_of_a_transcript_are_no_tags():

@@ -151,7 +151,9 @@ class _Found:
             self._described(kind, word) if kind else self._unknown(word)
 
     def _level(self, scale: str, level: int) -> None:
-        if scale not in self.inventory.scales:
+        if level == 0 and (scale, 1) in _WORDS:
+            self._levels[scale] = 0  # neutral asks for nothing, so also of a model without this scale
+        elif scale not in self.inventory.scales:
             self._unknown(scale)
         elif level not in LEVELS:
             self.problems.append(Problem(f"'{scale}' has levels from -2 to 2, not {level}.", "style", level))
