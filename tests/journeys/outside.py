@@ -37,7 +37,7 @@ def run(*words, check=True, **environment):
 
 
 _WARM = """
-import gc, json, os, runpy, sys, traceback
+import gc, importlib, json, os, runpy, sys, traceback
 import lhotse, lightning, torch, transformers
 from transformers import LlamaForCausalLM, WhisperForConditionalGeneration
 import stentor.evaluate, stentor.train
@@ -52,12 +52,14 @@ def carry_out(words):
 
 gc.freeze()
 for line in sys.stdin:
-    words, told = json.loads(line)
+    words, told, added = json.loads(line)
     child = os.fork()
     if child == 0:
         place = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0), os.dup2(place, 1), os.dup2(place, 2)
         code = 1
+        sys.path[:0] = added
+        importlib.invalidate_caches()
         try:
             code = carry_out(words)
         except BaseException:
@@ -77,16 +79,22 @@ class Warm:
     def __init__(self, folder, **environment):
         known = {name: value for name, value in os.environ.items() if not name.startswith(("STENTOR_", "PYTEST_"))}
         known |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
-        self.told = folder.parent / "told.txt"
+        self.told, self.added = folder.parent / "told.txt", []
         self.process = subprocess.Popen([sys.executable, "-c", _WARM], cwd=folder, env=known, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
 
     def run(self, words):
         """What a command tells; fails with it when the command fails."""
-        print(json.dumps([words, str(self.told)]), file=self.process.stdin, flush=True)
+        print(json.dumps([words, str(self.told), self.added]), file=self.process.stdin, flush=True)
         code, said = self.process.stdout.readline(), self.told.read_text()
         assert code == "0\n", f"{words} failed ({code.strip()}):\n{said[-3000:]}"
         return said
+
+    def install(self, folder):
+        """``pip install -e`` into an environment of its own, which the commands that follow see."""
+        place = folder.parent / "environment"
+        install(make_environment(place), folder)
+        self.added += [str(folder), *map(str, (place / "lib").glob("python3*/site-packages"))]
 
     def leave(self):
         self.process.communicate()

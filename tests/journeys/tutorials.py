@@ -62,10 +62,16 @@ class Reader:
             self.serve(body.strip().replace("8000", str(self.port)))
         elif language == "bash":
             commands = [shlex.split(line, comments=True) for line in body.splitlines()]
-            assert all(words[0] in ("stentor", "python") for words in commands), body
-            self.said = "".join(map(self.warm.run, commands))
+            self.said = "".join(map(self.command, commands))
         elif language == "text":
             self.compare(body)
+
+    def command(self, words):
+        if words[:3] == ["pip", "install", "-e"]:
+            self.warm.install(self.work / words[3])
+            return ""
+        assert words[0] in ("stentor", "python"), words
+        return self.warm.run(words)
 
     def serve(self, command):
         known = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
