@@ -94,9 +94,9 @@ class FlowTask(Task):
         rows = [row for *row, count in found if count >= _FEWEST]
         if not rows:
             return Loss(next(self.acoustic.parameters()).sum() * 0.0, 1)
-        codes, mels, speakers = zip(*rows, strict=True)
-        loss, told = self.acoustic.loss(codes, mels, speakers)
-        return Loss(loss, sum(len(mel) for mel in mels), told)
+        codes, shown, speakers = zip(*rows, strict=True)
+        loss, told = self.acoustic.loss(codes, shown, speakers)
+        return Loss(loss, sum(len(mel) for mel in shown), told)
 
     @torch.no_grad()
     def synthesise(self, batch: Mapping[str, Any]) -> list[Tensor]:
