@@ -16,8 +16,11 @@ from stentor.errors import StentorError
 from stentor.interfaces.corpus import Item, Rejected
 from stentor_tts.corpora import styles_audio
 from stentor_tts.corpora.styles import Styles
-from stentor_tts.corpora.styles_audio import GAINS, LEVEL, RATE, plan, plan_tagged, speak, speech_level
+from stentor_tts.corpora.styles_audio import LEVEL, RATE, plan, plan_tagged, speak
 from stentor_tts.corpora.styles_text import ShortTexts, open_grammar, tagged
+from stentor_tts.levels import GAINS, TAGS
+from stentor_tts.metrics.spans import UP_OR_DOWN
+from stentor_tts.sounding import speech_level
 
 VOICE = "espeak:en-us+steph"
 SMALL: dict[str, Any] = {
@@ -104,7 +107,7 @@ def test_the_open_vocabulary_is_wide_and_another() -> None:
 @pytest.mark.parametrize("energy", [-2, -1, 0, 1, 2])
 def test_every_row_is_as_loud_as_its_style_says(energy: int) -> None:
     audio, _ = speak(plan("a", "train", "turn off the fan", VOICE, energy=energy))
-    assert speech_level(audio) == pytest.approx(LEVEL + GAINS[energy], abs=0.3)
+    assert speech_level(audio, RATE) == pytest.approx(LEVEL + GAINS[energy], abs=0.3)
     assert np.abs(audio).max() < 1
 
 
@@ -118,7 +121,7 @@ def test_a_span_lies_where_its_words_are_said() -> None:
     audio, bounds = speak(plan_tagged("a", "train", stretches, VOICE))
     (_, before), (start, end), (after, last) = bounds
     assert before < start < end < after < last < len(audio)
-    assert speech_level(audio[start:end]) - speech_level(audio[: start - 100]) == pytest.approx(12, abs=0.5)
+    assert speech_level(audio[start:end], RATE) - speech_level(audio[: start - 100], RATE) == pytest.approx(12, abs=0.5)
     assert not audio[before:start].any() and not audio[end:after].any()
     alone, _ = speak(plan("a", "train", "the radio", VOICE, energy=2))
     margin = round(styles_audio.MARGIN * RATE)
@@ -149,6 +152,32 @@ def test_items_say_what_they_are(tmp_path: Path) -> None:
     assert all(f"[/{item.custom['spans'][0]['tag']}]" in item.custom["marked"] for item in tagged_)
     cloned = [item for item in items if item.split == "heldout-voice"]
     assert all((tmp_path.parent / item.custom["prompt"]["audio"]).is_file() for item in cloned)
+
+
+def test_plans_and_samples_are_those_of_corpora_that_were_made_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same settings give the same bytes for ever: a corpus that was cut off goes on with a later version."""
+
+    class Buzz:
+        sample_rate = 16000
+
+        def speak(self, text: str, *, speed: float) -> np.ndarray:
+            drawn = np.random.default_rng(len(text)).integers(-8000, 8000, round(12000 / speed)) / 32768
+            return np.pad(drawn, 3000).astype(np.float32)
+
+    monkeypatch.setattr(styles_audio, "voice", lambda name: Buzz())
+    stretches = [("turn off", ""), ("the radio", "loud"), ("in the office", "slow")]
+    inline, styled = (
+        plan_tagged("a", "train", stretches, "buzz"),
+        plan("b", "train", "stop now", "buzz", rate=2, energy=-1),
+    )
+    assert inline.file == "train/a-f3415ccb0e.flac"
+    for one, digest in ((inline, "930d283564d70ff1"), (styled, "348ef6e0a89740bd")):
+        samples = np.rint(speak(one)[0] * 32767).astype("<i2")
+        assert hashlib.sha256(samples.tobytes()).hexdigest().startswith(digest)
+
+
+def test_the_metric_of_tags_knows_what_they_change() -> None:
+    assert dict(UP_OR_DOWN) == {tag: (scale, level // 2) for tag, (scale, level) in TAGS.items() if scale != "pitch"}
 
 
 def test_bad_speech_is_rejected_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

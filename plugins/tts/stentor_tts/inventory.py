@@ -8,16 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stentor.errors import Problem, StentorError
+from stentor_tts.levels import LEVELS, TAGS
 
-LEVELS = (-2, -1, 0, 1, 2)
-_WORDS = {
-    ("rate", -1): "slow",
-    ("rate", 1): "fast",
-    ("energy", -1): "soft",
-    ("energy", 1): "loud",
-    ("pitch", -1): "low",
-    ("pitch", 1): "high",
-}
+_WORDS = {(scale, 1 if level > 0 else -1): word for word, (scale, level) in TAGS.items()}
+"""Scale and direction -> the word for one level."""
 _LEVEL = re.compile(r"([a-z][\w-]*)\s*[=: ]\s*([+-]?\d+)")
 _NAMED = re.compile(r"(voice|style|emotion)\s*[=:]\s*(\S.*)")
 

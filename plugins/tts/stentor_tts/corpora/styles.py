@@ -13,14 +13,15 @@ from stentor.data.corpora.speaking import check_voices, in_processes
 from stentor.data.voices.named import WHISPER
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Corpus, Item, Rejected
-from stentor_tts.corpora.styles_audio import SPEEDS, TAGS, Plan, make, plan, plan_tagged, unit_of
+from stentor_tts.corpora.styles_audio import Plan, make, plan, plan_tagged, unit_of
 from stentor_tts.corpora.styles_text import ShortTexts, open_grammar, tagged
+from stentor_tts.levels import LEVELS, TAGS
 
 # Clear to a recogniser first: more than half of the rows are of the cleanest voice or made of it.
 _VOICES = ("hibari~0.72", "hibari~0.78", "hibari~0.84", "hibari~0.9", "hibari~1.08", "hibari~1.16",
            "espeak:en-us", "espeak:en-us+steph", "espeak:en-us+Michael", "espeak:en-us+edward", "espeak:en-us+f2",
            "espeak:en-us+steph~0.85", "espeak:en-us+Michael~1.1")  # fmt: skip
-_LEVELS = tuple(SPEEDS)
+_TAGS = tuple(tag for tag, (scale, _) in TAGS.items() if scale != "pitch")
 
 
 class Styles(Corpus):
@@ -115,9 +116,9 @@ class Styles(Corpus):
         for index in range(self._sizes[split]):
             name, voice = _name(split, index), rng.choice((self._main, rng.choice(self._voices or (self._main,))))
             drawn, styled = rng.random(), rng.random() < self._styled
-            rate, energy = (rng.choice(_LEVELS), rng.choice(_LEVELS)) if styled else (0, 0)
+            rate, energy = (rng.choice(LEVELS), rng.choice(LEVELS)) if styled else (0, 0)
             if drawn < self._inline:
-                tags = rng.sample(list(TAGS), 1 + (rng.random() < 0.3))
+                tags = rng.sample(_TAGS, 1 + (rng.random() < 0.3))
                 yield plan_tagged(name, split, tagged(sentences.draw(), tags, rng), voice)
                 continue
             voice += f"~{WHISPER}" * (drawn > 1 - self._whisper)
@@ -150,7 +151,7 @@ def _latin(sentences: Sentences, count: int, voice: str) -> Iterator[Plan]:
     texts = list(_drawn(sentences, -(-count // 5)))
     for index in range(count):
         text = texts[index // 5]
-        rate, energy = _LEVELS[index % 5], _LEVELS[(index + index // 5) % 5]
+        rate, energy = LEVELS[index % 5], LEVELS[(index + index // 5) % 5]
         yield plan(_name("heldout-styles", index), "heldout-styles", text, voice, rate=rate, energy=energy)
 
 
@@ -158,7 +159,7 @@ def _inline(sentences: Sentences, count: int, voice: str, seed: int) -> Iterator
     """The tags in turn, one a sentence."""
     rng = random.Random(f"heldout-spans {seed}")
     for index, text in enumerate(_drawn(sentences, count)):
-        stretches = tagged(text, [list(TAGS)[index % len(TAGS)]], rng)
+        stretches = tagged(text, [_TAGS[index % len(_TAGS)]], rng)
         yield plan_tagged(_name("heldout-spans", index), "heldout-spans", stretches, voice)
 
 

@@ -14,21 +14,15 @@ from stentor.data.resample import resample
 from stentor.data.voices.named import engine_of, unwhispered, voice, whispers
 from stentor.interfaces.corpus import Item, Rejected
 from stentor_tts.corpora.styles_text import marked
+from stentor_tts.levels import GAINS, RATES, TAGS
+from stentor_tts.sounding import fades, speech_level, trimmed
 
-SPEEDS = {-2: 0.7, -1: 0.85, 0: 1.0, 1: 1.2, 2: 1.45}
-"""Rate level -> speed; 1.0 is the voice's own."""
-GAINS = {-2: -12.0, -1: -6.0, 0: 0.0, 1: 6.0, 2: 12.0}
-"""Energy level -> gain (dB)."""
-TAGS = {"fast": (2, None), "slow": (-2, None), "loud": (None, 2), "soft": (None, -2)}
-"""Inline tag -> rate and energy level inside it; None: as outside."""
 LEVEL = -34.0
 """Level of neutral speech (dB of full scale): with the highest gain, speech peaks below full scale."""
 MARGIN = 0.1
 """Silence before and after the speech (s)."""
 _GAP = 0.04  # between stretches, s
 _FADE, _EDGE = 0.008, 0.01  # s
-_FRAME = 160  # samples
-_AUDIBLE, _SPEECH = 50.0, 30.0  # dB below the loudest frame
 _SHORTEST, _LONGEST = 0.12, 15.0  # s
 
 
@@ -93,8 +87,8 @@ def plan_tagged(name: str, split: str, stretches: Sequence[tuple[str, str]], voi
     """An utterance of (words, tag), neutral outside its tags."""
     made = []
     for text, tag in stretches:
-        rate, energy = TAGS.get(tag, (0, 0))
-        made.append(Stretch(text, rate or 0, energy or 0, tag))
+        level = dict([TAGS[tag]]) if tag in TAGS else {}
+        made.append(Stretch(text, level.get("rate", 0), level.get("energy", 0), tag))
     return Plan(name, split, tuple(made), voice)
 
 
@@ -143,38 +137,14 @@ def speak(plan: Plan) -> tuple[np.ndarray, list[tuple[int, int]]]:
     return audio, bounds
 
 
-def speech_level(audio: np.ndarray) -> float:
-    """Level (dB of full scale) of the frames of 10 ms within 30 dB of the loudest one; audio float [N] at 16 kHz."""
-    power = _power(audio)
-    return float(10 * np.log10(power[power >= power.max() / 10 ** (_SPEECH / 10)].mean() + 1e-12))
-
-
 def _said(stretch: Stretch, name: str) -> np.ndarray:
     speaker = voice(name)
-    spoken = speaker.speak(stretch.text, speed=SPEEDS[stretch.rate])
+    spoken = speaker.speak(stretch.text, speed=RATES[stretch.rate])
     if reason := fault(spoken, speaker.sample_rate, _SHORTEST, _LONGEST):
         raise BadSpeech(reason)
-    audio = _trimmed(resample(spoken, speaker.sample_rate, RATE))
-    gain = 10 ** ((LEVEL + GAINS[stretch.energy] - speech_level(audio)) / 20)
-    return audio * np.float32(gain) * _fades(len(audio))
-
-
-def _trimmed(audio: np.ndarray) -> np.ndarray:
-    """Without what is 50 dB below the loudest frame at either end, but for 10 ms."""
-    power = _power(audio)
-    heard = np.flatnonzero(power >= power.max() / 10 ** (_AUDIBLE / 10)) * _FRAME
-    edge = round(_EDGE * RATE)
-    return audio[max(0, heard[0] - edge) : heard[-1] + _FRAME + edge]
-
-
-def _power(audio: np.ndarray) -> np.ndarray:
-    whole = np.pad(audio.astype(np.float64), (0, -len(audio) % _FRAME))
-    return (whole.reshape(-1, _FRAME) ** 2).mean(1)
-
-
-def _fades(length: int) -> np.ndarray:
-    ramp = np.minimum(np.arange(length) + 1, np.arange(length)[::-1] + 1) / (_FADE * RATE)
-    return np.minimum(ramp, 1.0).astype(np.float32)
+    audio = trimmed(resample(spoken, speaker.sample_rate, RATE), RATE, _EDGE)
+    gain = 10 ** ((LEVEL + GAINS[stretch.energy] - speech_level(audio, RATE)) / 20)
+    return audio * np.float32(gain) * fades(len(audio), RATE, _FADE)
 
 
 def _place(spans: list[dict[str, Any]], plan: Plan, bounds: Sequence[tuple[int, int]]) -> None:
@@ -186,7 +156,7 @@ def _place(spans: list[dict[str, Any]], plan: Plan, bounds: Sequence[tuple[int, 
 
 def describe(plan: Plan) -> dict[str, Any]:
     """The custom fields of its row; times of spans are filled in where it is spoken."""
-    spoken = {"engine": engine_of(plan.voice), "voice": plan.voice, "speed": SPEEDS[plan.rate]}
+    spoken = {"engine": engine_of(plan.voice), "voice": plan.voice, "speed": RATES[plan.rate]}
     style = {"rate": plan.rate, "energy": plan.energy, "whisper": whispers(plan.voice)}
     spans = [{"tag": stretch.tag} for stretch in plan.stretches if stretch.tag]
     tagged = {"marked": marked([(one.text, one.tag) for one in plan.stretches])} if spans else {}

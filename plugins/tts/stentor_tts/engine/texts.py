@@ -14,9 +14,9 @@ from stentor.data.quarantine import reason
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.plugins import registry
-from stentor_tts.corpora.styles_audio import SPEEDS
 from stentor_tts.engine.batches import spared
 from stentor_tts.engine.settings import EngineSettings
+from stentor_tts.levels import LEVELS
 
 LONGEST = 400
 """Characters that a text may have: more than a teacher says in the longest take."""
@@ -120,7 +120,7 @@ def _takes(source: str, text: str, settings: EngineSettings) -> Iterator[Job]:
     split = "valid" if _share(source) < settings.valid else "train"
     for voice in voices:
         styled = rng.random() < settings.styled
-        rate, energy = (rng.choice(list(SPEEDS)), rng.choice(list(SPEEDS))) if styled else (0, 0)
+        rate, energy = (rng.choice(LEVELS), rng.choice(LEVELS)) if styled else (0, 0)
         yield Job(text, source, voice, rate, energy, split)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-FRAME_SECONDS = 0.01
-"""Of the frames that levels are taken from (s)."""
-_ACTIVE_DB, _AUDIBLE_DB = 30.0, 40.0
+from stentor_tts import sounding
+from stentor_tts.sounding import FRAME_SECONDS
+
+_AUDIBLE_DB = 40.0
 _SILENCE = 1e-12
 
 
@@ -20,11 +21,7 @@ def frame_levels(wave: Tensor, sample_rate: int) -> Tensor:
 
 def speech_level(wave: Tensor, sample_rate: int) -> float:
     """Level (dB of full scale) of the frames within 30 dB of the loudest one; -120 dB for silence."""
-    levels = frame_levels(wave, sample_rate)
-    if not len(levels):
-        return -120.0
-    power = 10 ** (levels[levels >= levels.max() - _ACTIVE_DB] / 10)
-    return float(10 * torch.log10(power.mean()))
+    return sounding.speech_level(wave.detach().cpu().numpy(), sample_rate)
 
 
 def speech_seconds(wave: Tensor, sample_rate: int) -> float:

@@ -9,7 +9,8 @@ from itertools import pairwise
 from torch import Tensor
 
 from stentor.errors import StentorError
-from stentor_tts.corpora.styles_audio import GAINS, LEVEL, SPEEDS
+from stentor_tts.corpora.styles_audio import LEVEL
+from stentor_tts.levels import GAINS, RATES
 from stentor_tts.measures.level import speech_level
 from stentor_tts.measures.pitch import pitch, semitones
 from stentor_tts.measures.tempo import speaking_rate
@@ -19,7 +20,7 @@ from stentor_tts.rewards.audio import AudioReward, Item, text_of
 
 _RATE_TOLERANCE, _ENERGY_TOLERANCE, _PITCH_TOLERANCE = 0.35, 12.0, 4.0
 _SEMITONES = 2.0
-_SPEEDS, _GAINS = sorted(SPEEDS.items()), sorted(GAINS.items())
+_SPEEDS, _GAINS = sorted(RATES.items()), sorted(GAINS.items())
 
 
 class StyleComplianceReward(AudioReward):

@@ -9,13 +9,13 @@ import numpy as np
 
 from stentor.data.resample import Samples
 from stentor.data.voices.named import WHISPER, engine_of, voice
+from stentor_tts.sounding import fades, trimmed
 from stentor_tts.speaking.speaker import Speaker, Wish
 from stentor_tts.text.characters import latin, plain
 from stentor_tts.text.script import Manner, Sentence
 
 _SPEEDS = (0.4, 2.5)
-_AUDIBLE = 50.0  # dB below the loudest frame
-_FRAME, _EDGE, _FADE = 0.01, 0.02, 0.005  # s
+_EDGE, _FADE = 0.02, 0.005  # s
 _GAP = 0.04  # between stretches, s
 _WHISPERED = f"style:{WHISPER}"
 
@@ -51,22 +51,9 @@ class EngineSpeaker(Speaker):
         with self._lock:
             samples = voice(self._named(manner)).speak(text, speed=speed)
         gain = np.float32(10 ** (manner.volume / 20))
-        return trimmed(np.asarray(samples, np.float32), self.sample_rate) * gain
+        kept = trimmed(np.asarray(samples, np.float32), self.sample_rate, _EDGE)
+        return kept * fades(len(kept), self.sample_rate, _FADE) * gain
 
     def _named(self, manner: Manner) -> str:
         warped = f"~{2 ** (manner.pitch / 12):.2f}" if manner.pitch else ""
         return f"{self.name}{warped}{f'~{WHISPER}' if _WHISPERED in manner.traits else ''}"
-
-
-def trimmed(samples: Samples, rate: int) -> Samples:
-    """Without what is 50 dB below the loudest frame at either end, but for 20 ms, which fade."""
-    frame = round(_FRAME * rate)
-    whole = np.pad(samples.astype(np.float64), (0, -len(samples) % frame))
-    power = (whole.reshape(-1, frame) ** 2).mean(1)
-    if not power.max(initial=0.0):
-        return samples[:0]
-    heard = np.flatnonzero(power >= power.max() / 10 ** (_AUDIBLE / 10)) * frame
-    edge = round(_EDGE * rate)
-    kept = samples[max(0, heard[0] - edge) : heard[-1] + frame + edge]
-    ramp = np.minimum(np.arange(len(kept)) + 1, np.arange(len(kept))[::-1] + 1) / (_FADE * rate)
-    return kept * np.minimum(ramp, 1.0).astype(np.float32)

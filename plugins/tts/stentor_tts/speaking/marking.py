@@ -7,14 +7,12 @@ from collections.abc import Sequence
 
 from stentor.errors import StentorError
 from stentor_tts.inventory import Inventory
+from stentor_tts.levels import TAGS
 from stentor_tts.text.script import PLAIN, Manner, Sentence
 from stentor_tts.text.ssml import VOLUMES
-from stentor_tts.text.style import levels
+from stentor_tts.text.style import FIELDS, levels
 
-_ASKED = {"rate": "rate", "energy": "volume", "pitch": "pitch"}
-"""Scale -> what people call it."""
-_SPANS = {("rate", 1): "fast", ("rate", -1): "slow", ("energy", 1): "loud", ("energy", -1): "soft",
-          ("pitch", 1): "high", ("pitch", -1): "low"}  # fmt: skip
+_SPANS = {(scale, level > 0): tag for tag, (scale, level) in TAGS.items()}
 _SILENT = VOLUMES["silent"] + 20.0
 """Nobody hears this, however loud what stands around it (dB)."""
 
@@ -42,7 +40,7 @@ def _common(manners: Sequence[Manner], inventory: Inventory) -> Manner:
     first = manners[0] if manners else PLAIN
     alike = {
         asked: getattr(first, asked)
-        for scale, asked in _ASKED.items()
+        for scale, asked in FIELDS.items()
         if scale in inventory.scales and len({getattr(one, asked) for one in manners}) == 1
     }
     traits = [one for one in first.traits if not one.startswith("span:") and all(one in m.traits for m in manners)]
@@ -70,7 +68,7 @@ def voice_of(manner: Manner) -> str:
 def _tagged(text: str, manner: Manner, inventory: Inventory) -> str:
     """Under the tag of what is asked; a stretch has one tag."""
     spans = [trait.partition(":")[2] for trait in manner.traits]
-    spans += [_SPANS[scale, 1 if level > 0 else -1] for scale, level in levels(manner).items() if level]
+    spans += [_SPANS[scale, level > 0] for scale, level in levels(manner).items() if level]
     for span in spans:
         if span not in inventory.spans:
             raise StentorError(f"the run knows no stretches that are {span}.", path="text", value=span,
@@ -84,7 +82,7 @@ def _tagged(text: str, manner: Manner, inventory: Inventory) -> str:
 def _check(manner: Manner, inventory: Inventory) -> None:
     for scale, level in levels(manner).items():
         if level and scale not in inventory.scales:
-            raise StentorError(f"the run does not change its {_ASKED[scale]}.", path="style", value=scale,
+            raise StentorError(f"the run does not change its {FIELDS[scale]}.", path="style", value=scale,
                                options=inventory.scales)  # fmt: skip
 
 

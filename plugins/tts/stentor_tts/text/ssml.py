@@ -9,15 +9,24 @@ from typing import Any
 from xml.parsers import expat
 
 from stentor.errors import StentorError
+from stentor_tts import levels
 from stentor_tts.text.script import PLAIN, Break, Manner, Script, Stretch
 
 ELEMENTS = ("speak", "p", "s", "break", "prosody", "emphasis", "sub")
-RATES = {"x-slow": 0.7, "slow": 0.85, "medium": 1.0, "default": 1.0, "fast": 1.2, "x-fast": 1.45}
-PITCHES = {"x-low": -4.0, "low": -2.0, "medium": 0.0, "default": 0.0, "high": 2.0, "x-high": 4.0}
-VOLUMES = {"silent": -60.0, "x-soft": -12.0, "soft": -6.0, "medium": 0.0, "default": 0.0, "loud": 6.0, "x-loud": 12.0}
+
+
+def _words(least: str, less: str, more: str, most: str, numbers: Mapping[int, float]) -> dict[str, float]:
+    """SSML's words for five levels."""
+    return {least: numbers[-2], less: numbers[-1], "medium": numbers[0], "default": numbers[0], more: numbers[1],
+            most: numbers[2]}  # fmt: skip
+
+
+RATES = _words("x-slow", "slow", "fast", "x-fast", levels.RATES)
+PITCHES = _words("x-low", "low", "high", "x-high", levels.PITCHES)
+VOLUMES = {"silent": -60.0, **_words("x-soft", "soft", "loud", "x-loud", levels.GAINS)}
 STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.2, "medium": 0.35, "strong": 0.7, "x-strong": 1.2}
 EMPHASES = {
-    "strong": Manner(rate=0.85, volume=6.0),
+    "strong": Manner(rate=levels.RATES[-1], volume=levels.GAINS[1]),
     "moderate": Manner(rate=0.92, volume=3.0),
     "none": PLAIN,
     "reduced": Manner(rate=1.1, volume=-3.0),
