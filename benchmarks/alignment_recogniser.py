@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="folder of human digits, with manifest.jsonl")
     parser.add_argument("--folder", type=Path, default=Path("runs/alignment-recogniser"))
     parser.add_argument("--corpora", type=Path, default=Path("corpora"))
+    parser.add_argument("--arms", default="grpo,raft", help="which of grpo and raft to train and score")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.environ["HF_HUB_OFFLINE"] = os.environ["TQDM_DISABLE"] = "1"
@@ -70,7 +71,7 @@ def main() -> None:
                   f"data.train={folder}/prompts.jsonl.gz", f"data.valid={folder}/valid.jsonl.gz")
             for seed in SEEDS
         ]
-        for arm, changes in ARMS.items()
+        for arm, changes in ARMS.items() if arm in arguments.arms.split(",")
     }  # fmt: skip
     for name, path in sets.items():
         heard = Heard(path, base)
@@ -183,7 +184,7 @@ def report(name: str, base: Scored, arms: Mapping[str, Sequence[Scored]]) -> Non
         line["minus_base"] = falls(before, after[arm])
         line["minus_base_seeds"] = [falls(before, errors([one])) for one in found]
         if arm == "grpo":
-            line["minus_raft"] = falls(after["raft"], after[arm])
+            line |= {"minus_raft": falls(after["raft"], after[arm])} if "raft" in after else {}
             line |= {"target": "minus_base below 0", "met": line["minus_base"][2] < 0} if name in TARGETS else {}
         print(json.dumps(line), flush=True)
 
