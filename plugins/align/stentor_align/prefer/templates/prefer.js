@@ -1,7 +1,7 @@
 "use strict";
 (function () {
   var tab = sessionStorage.tab || (sessionStorage.tab = unique()), been = JSON.parse(sessionStorage.been || "[]");
-  var shown = null, sounds = {}, busy = true;
+  var shown = null, sounds = {}, busy = false, revisited = false;
   var at = function (id) { return document.getElementById(id); };
   var choices = Array.from(document.querySelectorAll("[data-choice]"));
 
@@ -49,9 +49,9 @@
     return player;
   }
 
-  function show(told) {
+  function show(told, again) {
     Object.values(sounds).forEach(function (player) { player.pause(); URL.revokeObjectURL(player.src); });
-    sounds = {}; shown = told.pair; busy = false;
+    sounds = {}; shown = told.pair; revisited = !!again;
     count(told.progress);
     at("question").hidden = !shown; at("done").hidden = !!shown; at("hint").hidden = !shown;
     at("back").disabled = at("back-done").disabled = !been.length;
@@ -99,7 +99,7 @@
       var pair = been.pop();
       if (!pair) { say("There is nothing to go back to."); return; }
       sessionStorage.been = JSON.stringify(been);
-      show(await ask("/pair?tab=" + encodeURIComponent(tab) + "&pair=" + encodeURIComponent(pair)));
+      show(await ask("/pair?tab=" + encodeURIComponent(tab) + "&pair=" + encodeURIComponent(pair)), true);
       say("Your last pair again; another vote takes the place of the first.");
     });
   }
@@ -119,7 +119,7 @@
     try { told = await (await fetch("/state?pair=" + encodeURIComponent(pair))).json(); } catch (error) { return; }
     if (busy || !shown || shown.id !== pair || !told.progress) return;
     count(told.progress);
-    if (told.vote && told.vote.tab !== tab) work(function () { return next("Another tab has voted on that pair; here is the next one."); });
+    if (told.vote && !revisited) work(function () { return next("Another tab has voted on that pair already."); });
   }
 
   choices.forEach(function (button) { button.addEventListener("click", function () { vote(button.dataset.choice); }); });
@@ -137,5 +137,5 @@
   });
   setInterval(look, 2000);
   window.addEventListener("focus", look);
-  (async function () { try { await next(); } catch (error) { say(error.message, true); } })();
+  work(next);
 })();
