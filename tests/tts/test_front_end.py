@@ -189,6 +189,12 @@ def test_long_runs_of_signs_and_spaces_take_no_time(between, sentences):
     assert read(f"[fast]One[/fast]{between} Two.")[0].text.startswith("One") and time.process_time() - began < 2.0
 
 
+def test_many_tags_take_no_time():
+    began = time.process_time()
+    assert len(read("[fast]One[/fast] two. " * 4000)) == 4000
+    assert time.process_time() - began < 4.0
+
+
 def test_a_long_text_is_read_a_sentence_at_a_time():
     reading = iter(FrontEnd().read("This is a sentence. " * 40_000))
     assert next(reading).text == "This is a sentence."

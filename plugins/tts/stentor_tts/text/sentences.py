@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from stentor.text.words import ABBREVIATIONS, MONTHS
 from stentor_tts.text.script import Break, Script, Sentence, Stretch
@@ -70,18 +72,19 @@ def _all(script: Script) -> Iterator[tuple[Sentence, bool]]:
 def _cut(stretches: list[Stretch]) -> Iterator[Sentence]:
     """The sentences of stretches without breaks between them; the last one has no pause of its own."""
     text = "".join(stretch.text for stretch in stretches)
+    places = list(accumulate((len(stretch.text) for stretch in stretches), initial=0))[:-1]
     begin = 0
     for end, pause in ends(text):
-        yield Sentence(tuple(_slice(stretches, begin, end)), pause)
+        yield Sentence(tuple(_slice(stretches, places, begin, end)), pause)
         begin = end
-    yield Sentence(tuple(_slice(stretches, begin, len(text))), 0.0)
+    yield Sentence(tuple(_slice(stretches, places, begin, len(text))), 0.0)
 
 
-def _slice(stretches: Iterable[Stretch], begin: int, end: int) -> Iterator[Stretch]:
-    place = 0
-    for stretch in stretches:
-        part = stretch.text[max(0, begin - place) : max(0, end - place)]
-        place += len(stretch.text)
+def _slice(stretches: Sequence[Stretch], places: Sequence[int], begin: int, end: int) -> Iterator[Stretch]:
+    """What of the stretches, which begin at `places`, lies between two places."""
+    for index in range(max(0, bisect_right(places, begin) - 1), bisect_left(places, end)):
+        stretch, place = stretches[index], places[index]
+        part = stretch.text[max(0, begin - place) : end - place]
         if part.strip():
             yield Stretch(" ".join(part.split()), stretch.manner)
 
