@@ -112,6 +112,12 @@ def last(run: Path, *names: str) -> dict[str, float]:
     return {name: logged(run, name)[-1] for name in names}
 
 
+@cache
+def policy_of(run: Path) -> Any:
+    """The policy of a run, read once."""
+    return runs.trained(str(run))[0].eval()
+
+
 class Room:
     """Rows of a manifest, heard once: their frames come from the cache on disk.
 
@@ -134,9 +140,7 @@ class Room:
     @torch.no_grad()
     def ask(self, run: Path, *, samples: int = 4, seed: int = 0, temperature: float = 1.0) -> list[Said]:
         """What the policy of a run says to every row, `samples` times (temperature 0: its best, once)."""
-        policy: Any = runs.trained(str(run))[0]
-        policy.eval()
-        found = []
+        policy, found = policy_of(run), []
         for batch in self.batches:
             prompts = policy.ask(batch)
             greedy = temperature == 0
@@ -156,11 +160,11 @@ class Room:
     @torch.no_grad()
     def divergence(self, run: Path, reference: Path, *, seed: int = 5) -> float:
         """Nats by which a run's responses are likelier under it than under `reference`: the mean of one response."""
-        policy, other = (runs.trained(str(one))[0].eval() for one in (run, reference))
+        policy, other = policy_of(run), policy_of(reference)
         apart, count = 0.0, 0
         for batch in self.batches:
-            made = rollout.sample(policy, policy.ask(batch), rollout.PLAIN, samples=4, seed=seed)  # type: ignore[arg-type,operator]
-            scored, _ = rollout.rescore(other, other.ask(batch), made, rollout.PLAIN)  # type: ignore[arg-type,operator]
+            made = rollout.sample(policy, policy.ask(batch), rollout.PLAIN, samples=2, seed=seed)
+            scored, _ = rollout.rescore(other, other.ask(batch), made, rollout.PLAIN)
             apart += float(torch.cat(made.log_probs).sum()) - float(scored.log_probs.sum())
             count += len(made.tokens)
         return apart / count
