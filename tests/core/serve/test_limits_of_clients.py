@@ -1,5 +1,7 @@
 """Rates and room, without a server."""
 
+import json
+
 import pytest
 
 from stentor.serve.limits import Rate, Room
@@ -55,3 +57,10 @@ def test_room_is_given_back_after_a_failure():
             pass
         raise ZeroDivisionError
     assert room.taken == 0
+
+
+def test_a_refusal_of_broken_unicode_can_be_sent():
+    refusal = Refusal("there is no field '\ud800'.", path="\ud800", value="\ud800", options=("model",))
+    told = refusal.body("a")["error"]
+    assert (told["message"], told["param"]) == (r"\ud800: there is no field '\ud800'. Options: model.", r"\ud800")
+    json.dumps(refusal.body("a"), ensure_ascii=False).encode()
