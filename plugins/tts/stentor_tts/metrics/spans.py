@@ -85,8 +85,8 @@ class SpanMetric(AudioMetric):
         means = np.mean([pair[1:] for pair in found.values()], axis=0)
         weights = [sign * len(found) / (2 * numbers[sign > 0]) for sign in signs.values()]
         effects = (np.array([pair[1:] for pair in found.values()]) - means) * np.array(weights)[:, None]
-        for index, pair in zip(found, self.terms(effects), strict=True):
-            counts[index] = pair
+        for index, terms in zip(found, self.terms(effects), strict=True):
+            counts[index] = terms
         return counts
 
     def terms(self, effects: np.ndarray) -> list[Counts]:
