@@ -39,7 +39,7 @@ POLICY = (
     "backbone.dim=96", "backbone.layers=2", "adapter.hidden=192", "text.pieces=160", "task.time_masks=0",
     "task.feature_masks=0", "data.batch_seconds=60", "train.steps=400", "train.minutes=0", "train.lr=3e-3",
 )  # fmt: skip
-"""The policy of the toy world, beside recipe asr/speechlm: a frozen Whisper and half a million parameters behind it."""
+"""The policy of the toy world, beside recipe asr/speechlm: a frozen Whisper and 0.6 million parameters behind it."""
 
 
 @dataclass(frozen=True)

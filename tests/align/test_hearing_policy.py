@@ -117,6 +117,10 @@ def test_dpo_on_transcripts(parent):
     assert losses[0] == pytest.approx(0.6931, abs=1e-3) and losses[-1] < 0.6 * losses[0]
 
 
+def test_a_tuning_task_takes_the_frames_that_its_policy_has_cached(parent):
+    assert tuned(parent, "grpo").encoder_sections({}) == {"encoder": {"name": "toy-hearing"}}
+
+
 def test_a_reward_is_given_the_row_that_was_heard(parent):
     from stentor_align import rows
 
