@@ -30,6 +30,7 @@ from shared.speech import falls, interval, logged, stentor, train
 from stentor.data import audio, manifest
 from stentor.data.settings import DataSettings
 from stentor.data.utterance import Utterance
+from stentor.evaluate.alignment import distance
 from stentor.evaluate.metrics import WordErrorRate
 from stentor.train import run as runs_of
 from stentor.train.batches import Batches
@@ -73,9 +74,11 @@ def main() -> None:
         ]
         for arm, changes in ARMS.items() if arm in arguments.arms.split(",")
     }  # fmt: skip
-    for name, path in sets.items():
-        heard = Heard(path, base)
-        report(name, heard.by(base), {arm: [heard.by(run) for run in found] for arm, found in runs.items()})
+    heard = {name: Heard(path, base) for name, path in sets.items()}
+    before = outputs(base, heard)
+    after = {arm: [outputs(run, heard) for run in found] for arm, found in runs.items()}
+    for name in sets:
+        report(name, before[name], {arm: [one[name] for one in found] for arm, found in after.items()})
     for arm, found in runs.items():
         guards(arm, found)
 
@@ -160,16 +163,25 @@ class Heard:
         self.batches = list(batches.validation())
         self.metric = WordErrorRate()
 
-    def by(self, run: Path) -> Scored:
-        """What a run makes of it, greedily."""
-        task = runs_of.load(run)[1].eval()
+    def by(self, task: Any) -> Scored:
+        """What a recogniser makes of it, greedily."""
         found = {}
         for batch in self.batches:
-            outputs = task.predict(batch)
-            counts = self.metric.counts(batch["texts"], outputs)
-            rows = zip(batch["ids"], batch["texts"], outputs, counts, strict=True)
+            texts = task.predict(batch)
+            counts = self.metric.counts(batch["texts"], texts)
+            rows = zip(batch["ids"], batch["texts"], texts, counts, strict=True)
             found.update({name: (text, output, pair) for name, text, output, pair in rows})
         return found
+
+
+def outputs(run: Path, heard: Mapping[str, Heard]) -> dict[str, Scored]:
+    """What a run makes of every set; kept in its folder."""
+    path = run / "heard.json"
+    if not path.exists():
+        task = runs_of.load(run)[1].eval()
+        path.write_text(json.dumps({name: one.by(task) for name, one in heard.items()}), encoding="utf-8")
+    found: dict[str, Scored] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def report(name: str, base: Scored, arms: Mapping[str, Sequence[Scored]]) -> None:
@@ -182,6 +194,8 @@ def report(name: str, base: Scored, arms: Mapping[str, Sequence[Scored]]) -> Non
         line = {"set": name, "run": arm, "wer": interval(list(after[arm].values())), "n": len(before),
                 "seeds": [round(100 * ratio(errors([one])), 2) for one in found], **mistakes(found)}  # fmt: skip
         line["minus_base"] = falls(before, after[arm])
+        line["plain"] = [interval(list(plain([base]).values())), interval(list(plain(found).values())),
+                         falls(plain([base]), plain(found))]  # fmt: skip
         line["minus_base_seeds"] = [falls(before, errors([one])) for one in found]
         if arm == "grpo":
             line |= {"minus_raft": falls(after["raft"], after[arm])} if "raft" in after else {}
@@ -193,6 +207,16 @@ def errors(results: Sequence[Scored]) -> dict[str, tuple[float, float]]:
     """Utterance -> (errors, words), errors being means over several runs."""
     names = sorted(results[0])
     return {name: (float(np.mean([one[name][2][0] for one in results])), results[0][name][2][1]) for name in names}
+
+
+def plain(results: Sequence[Scored]) -> dict[str, tuple[float, float]]:
+    """The same by words as they are spelt: the normaliser of the WER, and of the reward, makes one number of a string
+    of digits, which is then right or wrong as a whole."""
+    found = {}
+    for name in sorted(results[0]):
+        wrong = [distance(one[name][0].split(), one[name][1].split()) for one in results]
+        found[name] = (float(np.mean(wrong)), float(len(results[0][name][0].split())))
+    return found
 
 
 def ratio(counts: Mapping[str, tuple[float, float]]) -> float:
