@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--styles", type=Path, default=Path("corpora/styles"))
     parser.add_argument("--folder", type=Path, default=Path("runs/alignment-speaking"))
     parser.add_argument("--arms", default="dpo,shuffled", help="which of dpo, shuffled, ppo to train")
+    parser.add_argument("--decodings", default="sampled,greedy", help="how the held-out sentences are said")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.environ["HF_HUB_OFFLINE"] = os.environ["TQDM_DISABLE"] = "1"
@@ -68,7 +69,7 @@ def main() -> None:
     tuned = {arm: [tune(arm, voice, folder, data[arm][seed], seed) for seed in SEEDS]
              for arm in arguments.arms.split(",")}  # fmt: skip
     rows = manifest.load(folder / "heldout.jsonl.gz")
-    for decoding in DECODINGS:
+    for decoding in arguments.decodings.split(","):
         before = takes(voice, rows, folder / f"{decoding}-untuned.jsonl", decoding)
         tell("untuned", decoding, [before])
         for arm, found in tuned.items():
