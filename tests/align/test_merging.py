@@ -117,6 +117,7 @@ def test_what_cannot_be_merged_is_refused(family, tmp_path):
         ([family["sft1"], str(other)], {}, "different tokenizers"),
         ([family["sft1"], str(narrow)], {}, "different models"),
         ([family["sft1"]], {"shares": [1, 2]}, "1 runs and 2 weights"),
+        ([family["sft1"], family["sft2"]], {"shares": [float("nan"), 1]}, "finite ones"),
         ([family["sft1"]], {"method": "ties"}, "needs a base"),
         ([family["sft1"]], {"base": family["base"]}, "takes no base"),
     ):

@@ -68,7 +68,8 @@ def test_dpo_is_the_loss_of_its_own_pieces(parent):
         for parameter in task.policy.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     pairs = of_batch(found, task.policy)
-    assert len(pairs) == 4 and pairs.owners == [0, 1, 1, 1] * 2 and not pairs.dropped
+    assert len(pairs) == 4 and pairs.owners == [0, 1, 1, 1] * 2 and len(pairs.dropped) == 1
+    assert "no two responses" in pairs.dropped[0]
     ratios = []
     for policy in (task.policy, task.reference):
         for row, tokens in zip(pairs.owners, pairs.tokens, strict=True):

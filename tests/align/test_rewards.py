@@ -92,6 +92,23 @@ def test_a_part_that_fails_costs_its_sample_alone(text):
     assert spared.total.tolist() == [0, 6]
 
 
+def test_a_gate_that_cannot_be_scored_stays_closed():
+    parts = {
+        "gate": Part(reward={"name": "lengthy"}, gate=True, threshold=0, needed=False),
+        "one": Part(reward={"name": "lengthy"}, needed=False),
+    }
+    with pytest.warns(UserWarning, match="a sample is left out"):
+        assert score(CompositeReward(parts=parts, closed=-1), "boom", "a").total.tolist() == [-1, 1]
+
+
+def test_a_reward_that_is_timed_computes_under_the_same_gradient_mode():
+    modes = []
+    with torch.no_grad():
+        safety.within(5, lambda: modes.append(torch.is_grad_enabled()))
+    safety.within(5, lambda: modes.append(torch.is_grad_enabled()))
+    assert modes == [False, True]
+
+
 def test_a_part_that_takes_too_long_is_given_up():
     with pytest.warns(UserWarning, match=r"more than 0\.05 s; 2 samples"):
         began = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,8 @@ def merge(
         StentorError: when runs are missing or differ in model or tokenizer, or the method does not take them.
     """
     shares = [1.0] * len(names) if shares is None else list(shares)
-    if len(shares) != len(names) or not sum(shares):
-        raise StentorError(f"there are {len(names)} runs and {len(shares)} weights, whose sum may not be 0.",
+    if len(shares) != len(names) or not all(map(math.isfinite, shares)) or not sum(shares):
+        raise StentorError(f"there are {len(names)} runs and {len(shares)} weights: finite ones, whose sum is not 0.",
                            path="--weights")  # fmt: skip
     if bool(base) != (method in ("task-arithmetic", "ties")):
         raise StentorError(

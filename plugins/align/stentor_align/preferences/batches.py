@@ -49,6 +49,8 @@ def of_batch(
     for row, custom in enumerate(batch.get("custom") or ()):
         try:
             pairs = fields.pairs(custom, margin=margin)
+            if not pairs:
+                raise StentorError("it has no two responses of which one is preferred.")
             said = [[_ids(policy, one) for one in (pair.chosen, pair.rejected)] for pair in pairs]
             if prompts is not None:
                 legal.of_choices(prompts, [row] * 2 * len(said), [ids for pair in said for ids in pair])

@@ -110,7 +110,7 @@ class CompositeReward(Reward):
             told[f"failed/{name}"] = failed.float()
             unusable |= failed & part.needed
             if part.gate:
-                closed |= scores.total < part.threshold
+                closed |= ~(scores.total >= part.threshold)  # what fails does not open it
             else:
                 total += part.share(scores.total).nan_to_num(0.0)
         total = torch.where(closed, torch.tensor(self.closed), total)

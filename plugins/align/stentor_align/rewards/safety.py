@@ -34,7 +34,7 @@ def score(reward: Reward, prompts: Items, responses: Items, *, timeout: float = 
             f"reward '{name}' takes more than {timeout:g} s; {len(responses)} samples are left out", stacklevel=2
         )
         return Scores(torch.full((len(responses),), torch.nan), {})
-    except Exception as error:  # whatever a reward raises must not end a run
+    except (Exception, SystemExit) as error:  # whatever a reward raises must not end a run
         if len(responses) > 1:
             pairs = zip(prompts, responses, strict=True)
             return joined([score(reward, [p], [r], timeout=timeout, name=name) for p, r in pairs])
@@ -70,10 +70,12 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
         return work()
     found: list[Any] = []
     failed: list[BaseException] = []
+    grad = torch.is_grad_enabled()
 
     def run() -> None:
         try:
-            found.append(work())
+            with torch.set_grad_enabled(grad):  # each thread has its own mode
+                found.append(work())
         except BaseException as error:
             failed.append(error)
 
