@@ -47,6 +47,8 @@ class TuningTask(Task):
         self.reference = self._copied() if reference == "frozen" else None
         self.metrics = policy.metrics  # type: ignore[misc]
         self.capabilities = policy.capabilities & {"speaks"}  # type: ignore[misc]
+        if self.capabilities:
+            self.synthesise = policy.synthesise  # type: ignore[method-assign]
         self.told: dict[str, str] = {}
 
     def _copied(self) -> Any:
@@ -125,10 +127,6 @@ class TuningTask(Task):
 
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
         found: list[str] = self.policy.predict(batch)
-        return found
-
-    def synthesise(self, batch: Mapping[str, Any]) -> list[Tensor]:
-        found: list[Tensor] = self.policy.synthesise(batch)
         return found
 
     def statistics(self) -> dict[str, Any] | None:
