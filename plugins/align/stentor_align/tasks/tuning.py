@@ -48,7 +48,7 @@ class TuningTask(Task):
         self.metrics = policy.metrics  # type: ignore[misc]
         self.capabilities = policy.capabilities & {"speaks"}  # type: ignore[misc]
         if self.capabilities:
-            self.synthesise = policy.synthesise  # type: ignore[method-assign]
+            self.synthesise = self._said  # type: ignore[method-assign]
         self.told: dict[str, str] = {}
 
     def _copied(self) -> Any:
@@ -127,6 +127,11 @@ class TuningTask(Task):
 
     def predict(self, batch: Mapping[str, Any]) -> list[str]:
         found: list[str] = self.policy.predict(batch)
+        return found
+
+    def _said(self, batch: Mapping[str, Any]) -> list[Tensor]:
+        """`synthesise` of a policy that speaks."""
+        found: list[Tensor] = self.policy.synthesise(batch)
         return found
 
     def statistics(self) -> dict[str, Any] | None:
