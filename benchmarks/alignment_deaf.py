@@ -12,7 +12,6 @@ line for each figure. The speech is synthetic (corpus spoken-questions), the pol
 
 from __future__ import annotations
 
-import argparse
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -40,13 +39,10 @@ TUNING = ("train.steps=25",)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/alignment"))
-    parser.add_argument("--seeds", default=",".join(map(str, toys.SEEDS)))
+    parser = toys.parser(__doc__)
     parser.add_argument("--design", choices=list(DESIGNS), default="buried")
-    parser.add_argument("--train-only", action="store_true", help="no figures yet")
     arguments = parser.parse_args()
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    seeds: list[int] = arguments.seeds
     toys.ready()
     folder: Path = arguments.folder
     parent = toys.sft(folder)

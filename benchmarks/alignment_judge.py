@@ -13,7 +13,6 @@ Whisper, the judge reads what was asked; all seeds begin with one SFT policy.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,12 +40,8 @@ TUNING = ("train.steps=25",)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/alignment"))
-    parser.add_argument("--seeds", default=",".join(map(str, toys.SEEDS)))
-    parser.add_argument("--train-only", action="store_true", help="no figures yet")
-    arguments = parser.parse_args()
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    arguments = toys.parser(__doc__).parse_args()
+    seeds: list[int] = arguments.seeds
     toys.ready()
     folder: Path = arguments.folder
     parent = toys.sft(folder)

@@ -11,7 +11,6 @@ JSON line for each figure.
 
 from __future__ import annotations
 
-import argparse
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from shared import interleaved, toys
+from shared.speech import stentor
 
 from stentor.config import Recipe
 from stentor.data import manifest
@@ -42,12 +42,8 @@ POLICY = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/alignment"))
-    parser.add_argument("--seeds", default=",".join(map(str, toys.SEEDS)))
-    parser.add_argument("--train-only", action="store_true", help="no figures yet")
-    arguments = parser.parse_args()
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    arguments = toys.parser(__doc__).parse_args()
+    seeds: list[int] = arguments.seeds
     toys.quiet()
     interleaved.register()
     folder: Path = arguments.folder
@@ -76,7 +72,7 @@ def taught(folder: Path, seed: int) -> Path:
     """The policy before preferences."""
     run, data = folder / f"interleaved-{seed}", folder / f"interleaved-train-{seed}.jsonl.gz"
     if (run / "config.yaml").exists():
-        toys.stentor("train", "--resume", str(run))
+        stentor("train", "--resume", str(run))
         return run
     manifest.save(data, rows("train", seed, 500))
     section = {"steps": STEPS, "lr": 3e-3, "tracking": [], "accelerator": "cpu"}

@@ -12,7 +12,6 @@ seeds begin with one SFT policy.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from shared import toys
+from shared.speech import logged
 from shared.toys import Said
 
 from stentor.data.utterance import Utterance
@@ -44,12 +44,8 @@ VERIFIED = ("train.steps=40",)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/alignment"))
-    parser.add_argument("--seeds", default=",".join(map(str, toys.SEEDS)))
-    parser.add_argument("--train-only", action="store_true", help="no figures yet")
-    arguments = parser.parse_args()
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    arguments = toys.parser(__doc__).parse_args()
+    seeds: list[int] = arguments.seeds
     toys.ready()
     parent = toys.sft(arguments.folder)
     rooms = {name: toys.Room(toys.QUESTIONS / f"{name}.jsonl.gz", parent, understood) for name in ("train", "heldout")}
@@ -104,7 +100,7 @@ def report(folder: Path, parent: Path, room: toys.Room, seeds: Sequence[int]) ->
         apart = [room.divergence(run, start) for run, start in zip(runs[name], runs["stage1"], strict=True)]
         toys.tell_numbers(CLAIM, f"divergence of {name} from stage1 (nats)", apart,
                           TARGETS["cap"] if name == "stage2" else None)  # fmt: skip
-    centres = [max(toys.logged(run, "off_centre")) for run in runs["stage3"]]
+    centres = [max(logged(run, "off_centre")) for run in runs["stage3"]]
     toys.tell_numbers(CLAIM, "largest mean of a group's advantages, stage3", centres, TARGETS["centre"])
     for name, found in runs.items():
         toys.guards(CLAIM, name, found)

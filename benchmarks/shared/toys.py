@@ -5,7 +5,7 @@ Everything runs through the program's own commands, in this process. Speech is s
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import json
 import os
 import random
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from shared import speech
+from shared.speech import logged, stentor
 from stentor.config import reading
 from stentor.data import manifest
 from stentor.data.settings import DataSettings
@@ -52,6 +54,15 @@ class Said:
     tokens: tuple[int, ...]
 
 
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """What every claim's command line takes: a folder, seeds, and whether to stop before the figures."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("folder", nargs="?", type=Path, default=Path("runs/alignment"))
+    made.add_argument("--seeds", type=lambda told: [int(seed) for seed in told.split(",")], default=list(SEEDS))
+    made.add_argument("--train-only", action="store_true", help="no figures yet")
+    return made
+
+
 def quiet() -> None:
     """One thread, no network, no bars."""
     torch.set_num_threads(1)
@@ -65,25 +76,9 @@ def ready() -> None:
         stentor("prepare", "spoken-questions", "-o", str(QUESTIONS), "workers=1")
 
 
-def stentor(*words: str) -> None:
-    """One command of the program; what it prints goes to stderr."""
-    from stentor.cli.dispatch import main
-
-    print("$ stentor", *words, file=sys.stderr, flush=True)
-    with contextlib.redirect_stdout(sys.stderr):
-        code = main(list(words))
-    if code:
-        raise SystemExit(code)
-
-
 def train(run: Path, recipe: str, *changes: str) -> Path:
-    """Train unless it was done, going on with what was cut off."""
-    if (run / "config.yaml").exists():
-        stentor("train", "--resume", str(run))
-    else:
-        frames = f"data.cache_folder={QUESTIONS}/frames"
-        stentor("train", recipe, *changes, frames, "train.tracking=[]", "--run", str(run))
-    return run
+    """`speech.train` with one cache of frames for all."""
+    return speech.train(run, recipe, *changes, f"data.cache_folder={QUESTIONS}/frames")
 
 
 def sft(folder: Path) -> Path:
@@ -99,12 +94,6 @@ def clear(folder: Path) -> tuple[str, ...]:
         if not path.exists():
             manifest.save(path, [row for row in manifest.load(QUESTIONS / f"{name}.jsonl.gz") if row.custom["clear"]])
     return f"data.train={folder}/clear-train.jsonl.gz", f"data.valid={folder}/clear-valid.jsonl.gz"
-
-
-def logged(run: Path, name: str) -> list[float]:
-    """Every value of a number that a run logged."""
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [line[name] for line in map(json.loads, lines) if name in line]
 
 
 def last(run: Path, *names: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,14 @@ _LOUDEST = 6.0  # natural logarithm of the largest magnitude: a full-scale tone 
 _BEFORE = (FFT - HOP) // 2
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Features float [B, T, dim] and the log-mel frames that they are to sound like to samples [B, T * HOP]."""
 
+    @abstractmethod
     def initial_state(self, batch: int, *, start: int = 0) -> Any:
         """State of `batch` new streams; `start` is the frame at which noise begins, where the head makes any."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(
         self, made: Tensor, mel: Tensor, state: Any, *, last: bool, mask: Tensor | None = None
     ) -> tuple[Tensor, Any]:
@@ -33,7 +35,6 @@ class Head(nn.Module):
 
         `mask` [B, t, 1] is 0 on frames that are padding; only for whole utterances at once.
         """
-        raise NotImplementedError
 
     def cost(self, made: Tensor, mel: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, float]]:
         """A loss of what else features [B, T, dim] and log-mel frames [B, T, BINS] must tell of `audio` [B, T * HOP],
