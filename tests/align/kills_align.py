@@ -27,6 +27,12 @@ TASKS = {
     "grpo": {"samples": 4, "iterations": 2, "kl": 0.1, "reward": STARTS},
     "ppo": {"samples": 2, "iterations": 2, "warmup": 4, "kl_target": 1.0, "reward": STARTS},
     "raft": {"samples": 4, "reward": STARTS},
+    "ahead": {
+        "name": "grpo",
+        "samples": 4,
+        "reward": STARTS,
+        "workers": {"rollout": True, "ahead": True, "reward": 1},
+    },
 }
 
 

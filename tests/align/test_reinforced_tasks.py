@@ -149,7 +149,7 @@ def test_an_empty_response_is_scored_and_learnt_from_like_any_other(parent):
         hidden = task.policy.backbone(torch.cat(list(task.policy.ask(BATCH).embeddings))[None])[0, -1]
         table[end] = 20 * hidden / hidden.norm()
     found = task.gather(tiny.batch("fed"))
-    assert found.rollout.tokens == [[end], [end]] and found.numbers["length"] == 1 and found.numbers["ended"] == 1
+    assert found.rollout.tokens == [[end], [end]] and found.figures.means["length"] == found.figures.means["ended"] == 1
     loss = task.training_loss(tiny.batch("fed"))
     loss.value.backward()
     assert math.isfinite(float(loss.value.detach())) and loss.units == 2

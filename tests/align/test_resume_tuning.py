@@ -23,7 +23,7 @@ def results(tmp_path_factory) -> dict:
     return json.loads(lines[0].removeprefix("RESULT "))
 
 
-@pytest.mark.parametrize("name", ["dpo", "grpo", "ppo", "raft", "voice"])
+@pytest.mark.parametrize("name", ["dpo", "grpo", "ppo", "raft", "ahead", "voice"])
 def test_ends_with_the_same_bits(results, name):
     if name == "voice":
         pytest.importorskip("stentor_tts")

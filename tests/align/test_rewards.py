@@ -104,8 +104,8 @@ def test_a_gate_that_cannot_be_scored_stays_closed():
 def test_a_reward_that_is_timed_computes_under_the_same_gradient_mode():
     modes = []
     with torch.no_grad():
-        safety.within(5, lambda: modes.append(torch.is_grad_enabled()))
-    safety.within(5, lambda: modes.append(torch.is_grad_enabled()))
+        safety.within(5, lambda: modes.append(torch.is_grad_enabled()), who=safety.Scores)
+    safety.within(5, lambda: modes.append(torch.is_grad_enabled()), who=safety.Scores)
     assert modes == [False, True]
 
 

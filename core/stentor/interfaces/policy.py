@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -85,13 +85,50 @@ class Policy:
     ) -> Sequence[Mapping[str, Any]]:
         """What sampled ids mean, for rewards: ``text``, ``tokens``, and whatever the task makes of them.
 
-        What is costly to make, as ``audio`` is, is made when a reward first asks for it.
+        What is costly to make, as ``audio`` is, is made when a reward first asks for it (`LazyResponse`).
 
         Args:
             prompts: from `ask`.
             rows: which prompt each response answers.
             tokens: ids of each response, the stop id included where it came.
         """
+
+
+class LazyResponse(Mapping[str, Any]):
+    """A response of which some fields are made when they are first read.
+
+    Args:
+        told: the fields that are there.
+        later: field -> what makes it; it is called once.
+    """
+
+    def __init__(self, told: Mapping[str, Any], later: Mapping[str, Callable[[], Any]]) -> None:
+        self._told, self._later = dict(told), dict(later)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Fields that have not been made yet."""
+        return tuple(self._later)
+
+    @property
+    def ready(self) -> dict[str, Any]:
+        """The fields that are there."""
+        return dict(self._told)
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._later:
+            self._told[key] = self._later[key]()
+            del self._later[key]
+        return self._told[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._told or key in self._later
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self._told, *self._later)
+
+    def __len__(self) -> int:
+        return len(self._told) + len(self._later)
 
 
 def asked_of(batch: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -246,21 +246,24 @@ class Tally:
     def _clear(self) -> None:
         self._losses: list[Tensor] = []
         self._parts: dict[str, float] = {}
+        self._weights: dict[str, int] = {}
         self._seconds, self._units, self._began = 0.0, 0, time.monotonic()
 
     def add(self, value: Tensor, loss: Loss, batch: Mapping[str, Any]) -> None:
         self._last = value
         self._losses.append(value)
         for name, part in loss.parts.items():
-            self._parts[name] = self._parts.get(name, 0.0) + part
+            weight = loss.counts.get(name, 1)
+            self._parts[name] = self._parts.get(name, 0.0) + part * weight
+            self._weights[name] = self._weights.get(name, 0) + weight
         self._seconds += batch["seconds"]
         self._units += loss.units
 
     def take(self) -> dict[str, float]:
         """Mean loss and parts, and what went through per second of wall time; starts anew."""
-        count, wall = len(self._losses), max(time.monotonic() - self._began, 1e-9)
+        wall = max(time.monotonic() - self._began, 1e-9)
         found = {"loss": float(torch.stack(self._losses).mean())}
-        found |= {name: total / count for name, total in self._parts.items()}
+        found |= {name: total / self._weights[name] for name, total in self._parts.items() if self._weights[name]}
         found |= {"audio_seconds_per_second": self._seconds / wall, "units_per_second": self._units / wall}
         self._clear()
         return found

@@ -9,7 +9,7 @@ to the policy's best.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -84,6 +84,14 @@ class Rollout:
         """The responses `rows`, in that order."""
         tokens, owners = [self.tokens[row] for row in rows], [self.owners[row] for row in rows]
         return Rollout(tokens, owners, [self.log_probs[row] for row in rows], [self.ended[row] for row in rows])
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it; the constructor takes it back."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def cpu(self) -> Rollout:
+        """The same with its tensors on the CPU."""
+        return replace(self, log_probs=[values.cpu() for values in self.log_probs])
 
 
 def sample(

@@ -27,6 +27,11 @@ def _one(batch: Mapping[str, Any], key: str, row: int) -> Any:
     return value if lengths is None else value[:, : int(lengths[row])]
 
 
+def placed(batch: Mapping[str, Any], device: torch.device | str) -> Row:
+    """A batch whose tensors lie on `device`."""
+    return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+
+
 def joined(rows: Sequence[Row]) -> Row:
     """One batch of many: lists end to end, what is padded padded anew."""
     found: Row = {}

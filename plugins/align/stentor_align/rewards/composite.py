@@ -98,6 +98,10 @@ class CompositeReward(Reward):
         found = {name: reward.load_pretrained() for name, reward in self.rewards.items()}
         return {f"{name}.{key}": value for name, told in found.items() for key, value in told.items()}
 
+    def to(self, device: torch.device) -> None:
+        for reward in self.rewards.values():
+            reward.to(device)
+
     def score(self, prompts: Items, responses: Items) -> Scores:
         total = torch.zeros(len(responses))
         unusable = torch.zeros(len(responses), dtype=torch.bool)

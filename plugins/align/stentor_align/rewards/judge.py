@@ -67,6 +67,7 @@ class JudgeReward(Reward):
     """
 
     nature = "generative"
+    models = ("judge",)
 
     def __init__(
         self,
@@ -91,6 +92,9 @@ class JudgeReward(Reward):
 
     def load_pretrained(self) -> dict[str, str]:
         return self.judge.load_pretrained()
+
+    def to(self, device: torch.device) -> None:
+        self.judge.to(device)
 
     def score(self, prompts: Items, responses: Items) -> Scores:
         return (self._pairs if self.mode == "pair" else self._rubrics)(prompts, responses)

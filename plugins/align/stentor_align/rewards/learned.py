@@ -34,6 +34,7 @@ class BradleyTerryReward(Reward):
     """
 
     nature = "learned"
+    models = ("run",)
     contract = "stentor_align.testing:LearnedRewardContract"
 
     def __init__(
@@ -49,6 +50,7 @@ class BradleyTerryReward(Reward):
         ranges.refuse(wanted, "reward.")
         self.run, self.by, self.mean, self.scale, self.batch = run, by, mean, scale, batch
         self._model: Any = None
+        self._device = torch.device("cpu")
 
     def load_pretrained(self) -> dict[str, str]:
         if not self.run:
@@ -59,10 +61,15 @@ class BradleyTerryReward(Reward):
             raise StentorError(f"the run '{self.run}' is of task '{recipe.task}', not of a reward model.",
                                path="reward.run", value=self.run)  # fmt: skip
         merge_lora(model)
-        self._model = model.eval().requires_grad_(False)
-        step = run.chosen(folder)[1].step
         digest = weights.combined(weights.digests(model))
+        self._model = model.to(self._device).eval().requires_grad_(False)
+        step = run.chosen(folder)[1].step
         return {"name": self.run, "source": f"run {self.run} at step {step}", "sha256": digest}
+
+    def to(self, device: torch.device) -> None:
+        self._device = device
+        if self._model is not None:
+            self._model.to(device)
 
     @torch.no_grad()
     def score(self, prompts: Items, responses: Items) -> Scores:
@@ -89,7 +96,8 @@ class BradleyTerryReward(Reward):
         """float32 [n], each prompt read once for all of its responses."""
         different = {id(prompt): place for place, prompt in reversed(list(enumerate(prompts)))}
         places = sorted(different.values())
-        asked = self._model.policy.ask(rows.joined([_row(prompts[place]) for place in places]))
+        told = rows.joined([_row(prompts[place]) for place in places])
+        asked = self._model.policy.ask(rows.placed(told, self._device))
         owners = [places.index(different[id(prompt)]) for prompt in prompts]
         scores, _ = self._model.scores(asked, tokens, owners)
         return scores.float().cpu()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -18,7 +20,9 @@ Items = Sequence[Mapping[str, Any]]
 def score(reward: Reward, prompts: Items, responses: Items, *, timeout: float = 0.0, name: str = "") -> Scores:
     """The scores of a reward, NaN for the samples on which it fails.
 
-    A batch on which it raises is scored sample by sample; one that takes too long is given up as a whole.
+    A batch on which it raises is scored sample by sample; one that takes too long is given up as a whole. What was
+    given up cannot be stopped, so while it still works nothing else is asked of that reward: later batches wait for it,
+    as long as they would for their own scores, and are left out. Processes (`stentor_align.workers`) can be ended.
 
     Args:
         reward: scores.
@@ -28,7 +32,7 @@ def score(reward: Reward, prompts: Items, responses: Items, *, timeout: float = 
         name: of the reward, for the warning.
     """
     try:
-        return _checked(within(timeout, lambda: reward.score(prompts, responses)), len(responses))
+        return _checked(within(timeout, lambda: reward.score(prompts, responses), who=reward), len(responses))
     except TimeoutError:
         warnings.warn(
             f"reward '{name}' takes more than {timeout:g} s; {len(responses)} samples are left out", stacklevel=2
@@ -60,14 +64,29 @@ def joined(scores: Sequence[Scores]) -> Scores:
     return Scores(torch.cat([one.total for one in scores]), {name: part(name) for name in names})
 
 
-def within(seconds: float, work: Callable[[], Any]) -> Any:
+_AT_WORK: WeakKeyDictionary[Any, threading.Thread] = WeakKeyDictionary()
+"""By whom: what was given up and has not come to its end."""
+
+
+def within(seconds: float, work: Callable[[], Any], *, who: Any) -> Any:
     """What `work` gives, if it takes no longer; else it is left to itself, in a thread that dies with the process.
 
+    Args:
+        seconds: to wait; 0: as long as it takes.
+        work: something to do.
+        who: does it, one thing at a time.
+
     Raises:
-        TimeoutError: when it takes longer.
+        TimeoutError: when it takes longer, or when what was given up before does.
     """
     if not seconds:
         return work()
+    until = time.monotonic() + seconds
+    before = _AT_WORK.get(who)
+    if before is not None:
+        before.join(seconds)
+        if before.is_alive():
+            raise TimeoutError
     found: list[Any] = []
     failed: list[BaseException] = []
     grad = torch.is_grad_enabled()
@@ -79,11 +98,12 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = _AT_WORK[who] = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(max(0.0, until - time.monotonic()))
+    if thread.is_alive():
+        raise TimeoutError
+    _AT_WORK.pop(who, None)
     if failed:
         raise failed[0]
-    if not found:
-        raise TimeoutError
     return found[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,28 @@ from stentor.interfaces.reward import Reward, Scores
 from stentor_align import rollout, rows
 from stentor_align.rewards import safety
 from stentor_align.rollout import Rollout, SamplingSettings
+from stentor_align.tasks.figures import Figures
 
 Unfinished = Literal["score", "drop"]
+
+
+class Answers(NamedTuple):
+    """What a policy said to a batch, unscored.
+
+    Attributes:
+        asked: of each prompt, what rewards may read: what the policy tells of it and ``row``, the batch's row itself.
+        rollout: what was sampled.
+        responses: what that means.
+    """
+
+    asked: Sequence[Mapping[str, Any]]
+    rollout: Rollout
+    responses: Sequence[Mapping[str, Any]]
+
+    @property
+    def prompts(self) -> list[Mapping[str, Any]]:
+        """What each response answers."""
+        return [self.asked[owner] for owner in self.rollout.owners]
 
 
 @dataclass(eq=False)
@@ -26,13 +46,13 @@ class Experience:
         batch: from the loader, that the prompts are of.
         rollout: what was said.
         rewards: float32 [B]; NaN where a response is left out.
-        numbers: what the log shows.
+        figures: what the log shows.
     """
 
     batch: dict[str, Any]
     rollout: Rollout
     rewards: Tensor
-    numbers: dict[str, float]
+    figures: Figures
 
     @property
     def usable(self) -> list[int]:
@@ -42,33 +62,27 @@ class Experience:
 
 
 @torch.no_grad()
-def gather(
-    policy: Policy,
-    batch: Mapping[str, Any],
-    reward: Reward,
-    settings: SamplingSettings,
-    *,
-    samples: int,
-    seed: int | None = None,
-    unfinished: Unfinished = "score",
-) -> Experience:
-    """Let a policy answer a batch, and reward what it says.
+def said(
+    policy: Policy, batch: Mapping[str, Any], settings: SamplingSettings, *, samples: int, seed: int | None = None
+) -> Answers:
+    """Let a policy answer a batch.
 
     Args:
         policy: in evaluation mode.
         batch: from the loader.
-        reward: is given, of each prompt, what the policy tells of it and ``row``, the row of the batch itself.
         settings: how to sample.
         samples: responses to each prompt.
         seed: of the samples; None draws one.
-        unfinished: what becomes of responses that reach their longest length: they count like the others, or not at
-            all (arXiv 2503.14476).
     """
-    made, _, scores = answered(policy, batch, reward, settings, samples=samples, seed=seed)
-    rewards = scores.total.clone()
-    if unfinished == "drop":
-        rewards[~torch.tensor(made.ended, dtype=torch.bool)] = torch.nan
-    return Experience(dict(batch), made, rewards, numbers(made, rewards, scores, samples))
+    prompts = policy.ask(batch)
+    made = rollout.sample(policy, prompts, settings, samples=samples, seed=seed)
+    return meant(policy, batch, prompts, made)
+
+
+def meant(policy: Policy, batch: Mapping[str, Any], prompts: Prompts, made: Rollout) -> Answers:
+    """What was sampled to the prompts of a batch, for rewards."""
+    asked = [{**one, "row": row} for one, row in zip(prompts.asked, rows.split(batch), strict=True)]
+    return Answers(asked, made, policy.responses(prompts, made.owners, made.tokens))
 
 
 @torch.no_grad()
@@ -80,53 +94,64 @@ def answered(
     *,
     samples: int,
     seed: int | None = None,
+    timeout: float = 0.0,
 ) -> tuple[Rollout, Sequence[Mapping[str, Any]], Scores]:
-    """What a policy answers to a batch, what that means, and how it scores; arguments as for `gather`."""
-    prompts, made, responses = said(policy, batch, settings, samples=samples, seed=seed)
-    told = [{**asked, "row": row} for asked, row in zip(prompts.asked, rows.split(batch), strict=True)]
-    scores = safety.score(reward, [told[owner] for owner in made.owners], responses, name=type(reward).__name__)
-    return made, responses, scores
+    """What a policy answers to a batch, what that means, and how it scores; arguments as for `said` and `rewarded`."""
+    answers = said(policy, batch, settings, samples=samples, seed=seed)
+    scores = safety.score(reward, answers.prompts, answers.responses, timeout=timeout, name=type(reward).__name__)
+    return answers.rollout, answers.responses, scores
 
 
 @torch.no_grad()
-def said(
-    policy: Policy, batch: Mapping[str, Any], settings: SamplingSettings, *, samples: int, seed: int | None = None
-) -> tuple[Prompts, Rollout, Sequence[Mapping[str, Any]]]:
-    """What a policy answers to a batch, and what that means, unscored; arguments as for `gather`."""
-    prompts = policy.ask(batch)
-    made = rollout.sample(policy, prompts, settings, samples=samples, seed=seed)
-    return prompts, made, policy.responses(prompts, made.owners, made.tokens)
+def rewarded(
+    batch: Mapping[str, Any],
+    answers: Answers,
+    reward: Reward,
+    *,
+    samples: int,
+    unfinished: Unfinished = "score",
+    timeout: float = 0.0,
+) -> Experience:
+    """Reward what a policy said.
+
+    Args:
+        batch: from the loader.
+        answers: to it.
+        reward: scores them.
+        samples: responses to each prompt.
+        unfinished: what becomes of responses that reach their longest length: they count like the others, or not at
+            all (arXiv 2503.14476).
+        timeout: seconds after which the batch's scores are given up; 0: never.
+    """
+    made = answers.rollout
+    scores = safety.score(reward, answers.prompts, answers.responses, timeout=timeout, name=type(reward).__name__)
+    rewards = scores.total.clone()
+    if unfinished == "drop":
+        rewards[~torch.tensor(made.ended, dtype=torch.bool)] = torch.nan
+    return Experience(dict(batch), made, rewards, figures(made, rewards, scores, samples))
 
 
-def numbers(made: Rollout, rewards: Tensor, scores: Scores, samples: int) -> dict[str, float]:
+def figures(made: Rollout, rewards: Tensor, scores: Scores, samples: int) -> Figures:
     """What the log shows of sampled responses: rewards and their parts, lengths, variety, how sure the policy was."""
-    lengths = torch.tensor([float(len(row)) for row in made.tokens])
     groups = [made.tokens[start : start + samples] for start in range(0, len(made.tokens), samples)]
-    distinct = [len({tuple(row) for row in group}) / len(group) for group in groups]
-    return {
-        "reward": known_mean(rewards),
-        **{f"reward/{name}": known_mean(part.float().cpu()) for name, part in scores.parts.items()},
-        "dropped": float(rewards.isnan().float().mean()),
-        "length": float(lengths.mean()),
-        "ended": sum(made.ended) / len(made.ended),
-        "distinct": sum(distinct) / len(distinct),
-        "entropy": -float(torch.cat(made.log_probs).mean()),
-    }
-
-
-def known_mean(values: Tensor) -> float:
-    """The mean of what is no NaN; 0 where all of it is."""
-    known = values[~values.isnan()]
-    return float(known.mean()) if len(known) else 0.0
+    found = Figures()
+    found.add("reward", rewards)
+    for name, part in scores.parts.items():
+        found.add(f"reward/{name}", part)
+    found.add("dropped", rewards.isnan().float())
+    found.add("length", [float(len(row)) for row in made.tokens])
+    found.add("ended", [float(ended) for ended in made.ended])
+    found.add("distinct", [len({tuple(row) for row in group}) / len(group) for group in groups])
+    found.add("entropy", -torch.cat(made.log_probs))
+    return found
 
 
 def to_state(found: Experience | None, extra: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint keeps of experience that is still in use."""
     if found is None:
         return {}
-    made = found.rollout
-    kept = {"tokens": made.tokens, "owners": made.owners, "log_probs": made.log_probs, "ended": made.ended}
-    state = {"batch": found.batch, "rollout": kept, "rewards": found.rewards, "numbers": found.numbers}
+    told = {"means": found.figures.means, "counts": found.figures.counts}
+    state = {"batch": found.batch, "rollout": found.rollout.state(), "rewards": found.rewards, "figures": told}
     return {**state, "extra": dict(extra)}
 
 
@@ -135,7 +160,7 @@ def from_state(state: Mapping[str, Any]) -> tuple[Experience | None, dict[str, A
     if not state:
         return None, {}
     made = Rollout(**state["rollout"])
-    return Experience(state["batch"], made, state["rewards"], state["numbers"]), dict(state["extra"])
+    return Experience(state["batch"], made, state["rewards"], Figures(**state["figures"])), dict(state["extra"])
 
 
 def chosen(values: Sequence[Tensor], rows: Sequence[int]) -> Tensor:

@@ -15,7 +15,8 @@ from stentor_align.losses.clipped import Average
 from stentor_align.losses.sequences import mean_of_all, padded
 from stentor_align.rollout import PLAIN, SamplingSettings
 from stentor_align.tasks.experience import Experience, Unfinished, chosen
-from stentor_align.tasks.reinforced import ReinforcedTask, several
+from stentor_align.tasks.reinforced import TIMEOUT, ReinforcedTask, several
+from stentor_align.workers.settings import ALONE, WorkerSettings
 
 
 class GRPOTask(ReinforcedTask):
@@ -43,6 +44,8 @@ class GRPOTask(ReinforcedTask):
         unfinished: whether responses that reach their longest length count like the others, or are left out.
         left_out: blocks of the vocabulary whose tokens bear no loss, e.g. those of audio codes.
         judge: what else scores responses in validation, never learnt from: a reward that this one is not a part of.
+        timeout: seconds after which the rewards of a batch are given up, and its responses left out; 0: never.
+        workers: whether rollout and reward have processes, and devices, of their own.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class GRPOTask(ReinforcedTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
+        timeout: float = TIMEOUT,
+        workers: WorkerSettings = ALONE,
     ) -> None:
         several(samples, "GRPO")
         high = clip if clip_high is None else clip_high
@@ -79,6 +84,8 @@ class GRPOTask(ReinforcedTask):
             unfinished=unfinished,
             left_out=left_out,
             judge=judge,
+            timeout=timeout,
+            workers=workers,
             reference=reference if kl else "none",
             reference_run=reference_run,
         )
@@ -102,7 +109,7 @@ class GRPOTask(ReinforcedTask):
         scored, _ = self.scored(self.policy, found, rows)
         values, mask = scored.rows()
         old = values.detach()
-        if self.iterations > 1:
+        if not self.on_policy:
             old = padded(chosen(found.rollout.log_probs, rows).to(values.device), scored.lengths)
         gains = extra["gains"][rows].to(values.device)
         low, high = self.clip, self.clip_high

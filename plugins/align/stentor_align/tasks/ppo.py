@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stentor.config import ranges
 from stentor.config.reference import ComponentOf
+from stentor.errors import StentorError
 from stentor.interfaces.task import Loss
 from stentor_align import logprobs, rollout
 from stentor_align.losses import advantages, clipped, kl
@@ -17,7 +18,8 @@ from stentor_align.losses.sequences import mean_of_all, padded, valid, whitened
 from stentor_align.rollout import PLAIN, SamplingSettings
 from stentor_align.tasks.critic import Critic, Kind
 from stentor_align.tasks.experience import Experience, Unfinished, chosen
-from stentor_align.tasks.reinforced import ReinforcedTask
+from stentor_align.tasks.reinforced import TIMEOUT, ReinforcedTask
+from stentor_align.workers.settings import ALONE, WorkerSettings
 
 
 class PPOTask(ReinforcedTask):
@@ -49,6 +51,8 @@ class PPOTask(ReinforcedTask):
         unfinished: whether responses that reach their longest length count like the others, or are left out.
         left_out: blocks of the vocabulary whose tokens bear no loss.
         judge: what else scores responses in validation, never learnt from: a reward that this one is not a part of.
+        timeout: seconds after which the rewards of a batch are given up, and its responses left out; 0: never.
+        workers: whether rollout and reward have processes, and devices, of their own.
     """
 
     def __init__(
@@ -75,11 +79,16 @@ class PPOTask(ReinforcedTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
+        timeout: float = TIMEOUT,
+        workers: WorkerSettings = ALONE,
     ) -> None:
         given = {"clip": clip, "warmup": warmup, "value_weight": value_weight, "kl": kl, "kl_target": kl_target}
         wanted = {name: (value, ranges.least(value, 0)) for name, value in given.items()}
         wanted |= {name: (value, ranges.share(value)) for name, value in {"discount": discount, "decay": decay}.items()}
         ranges.refuse(wanted | {"kl_horizon": (kl_horizon, ranges.least(kl_horizon, 1))}, "task.")
+        if kl_target and not kl:
+            raise StentorError("kl is 0, so that there is nothing to adapt to it; set kl above 0, or leave it at 0.",
+                               path="task.kl_target", value=kl_target)  # fmt: skip
         super().__init__(
             policy,
             run=run,
@@ -90,6 +99,8 @@ class PPOTask(ReinforcedTask):
             unfinished=unfinished,
             left_out=left_out,
             judge=judge,
+            timeout=timeout,
+            workers=workers,
             reference=reference if kl else "none",
             reference_run=reference_run,
         )

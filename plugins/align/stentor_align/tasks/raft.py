@@ -13,8 +13,9 @@ from stentor.interfaces.task import Loss
 from stentor_align.losses import advantages, clipped
 from stentor_align.losses.clipped import Average
 from stentor_align.rollout import PLAIN, SamplingSettings
-from stentor_align.tasks.experience import Experience, Unfinished, known_mean
-from stentor_align.tasks.reinforced import ReinforcedTask, several
+from stentor_align.tasks.experience import Experience, Unfinished
+from stentor_align.tasks.reinforced import TIMEOUT, ReinforcedTask, several
+from stentor_align.workers.settings import ALONE, WorkerSettings
 
 
 class RAFTTask(ReinforcedTask):
@@ -32,6 +33,8 @@ class RAFTTask(ReinforcedTask):
         unfinished: whether responses that reach their longest length count like the others, or are left out.
         left_out: blocks of the vocabulary whose tokens bear no loss.
         judge: what else scores responses in validation, never learnt from: a reward that this one is not a part of.
+        timeout: seconds after which the rewards of a batch are given up, and its responses left out; 0: never.
+        workers: whether rollout and reward have processes, and devices, of their own.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class RAFTTask(ReinforcedTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
+        timeout: float = TIMEOUT,
+        workers: WorkerSettings = ALONE,
     ) -> None:
         several(samples, "RAFT")
         ranges.refuse({"keep": (keep, (1 <= keep <= samples, f"from 1 to samples, {samples}, not {keep}"))}, "task.")
@@ -62,6 +67,8 @@ class RAFTTask(ReinforcedTask):
             unfinished=unfinished,
             left_out=left_out,
             judge=judge,
+            timeout=timeout,
+            workers=workers,
         )
         self.keep, self.average = keep, average
         self.above = -torch.inf if above is None else above
@@ -72,9 +79,10 @@ class RAFTTask(ReinforcedTask):
 
     def learn(self, found: Experience, extra: dict[str, Any]) -> Loss:
         rows = extra["rows"]
-        told = {"kept": len(rows) / len(found.rewards), "best": known_mean(found.rewards[rows])}
+        told = {"kept": len(rows) / len(found.rewards)}
         if not rows:
-            return self.tuned(None, 0, {**told, "nll": 0.0})
+            return self.tuned(None, 0, told)
+        told["best"] = float(found.rewards[rows].mean())
         scored, _ = self.scored(self.policy, found, rows)
         values, mask = scored.rows()
         loss = clipped.averaged(-values, mask, self.average, longest=self.longest(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,8 +20,17 @@ from stentor_align.logprobs import Read, Scored
 from stentor_align.losses import masks
 from stentor_align.rollout import Rollout, SamplingSettings
 from stentor_align.tasks import experience, guards
-from stentor_align.tasks.experience import Experience, Unfinished
+from stentor_align.tasks.experience import Answers, Experience, Unfinished
+from stentor_align.tasks.figures import Figures
 from stentor_align.tasks.tuning import TuningTask
+from stentor_align.workers.sampling import Coming, SamplingProcess
+from stentor_align.workers.scoring import ScoringProcesses
+from stentor_align.workers.settings import ALONE, WorkerSettings
+
+TIMEOUT = 600.0
+"""Seconds for the rewards of a batch."""
+_QUIET = 10
+"""After so many batches without any reward, one after the other, a run says that it learns nothing."""
 
 
 class ReinforcedTask(TuningTask):
@@ -41,6 +51,8 @@ class ReinforcedTask(TuningTask):
         unfinished: what becomes of responses that do not come to their own end.
         left_out: blocks of the vocabulary whose tokens bear no loss.
         judge: section of a reward that is not learnt from, or None.
+        timeout: seconds after which the rewards of a batch are given up, and its responses left out; 0: never.
+        workers: whether rollout and reward have processes of their own.
         held: what `TuningTask` is told of the reference.
     """
 
@@ -59,25 +71,48 @@ class ReinforcedTask(TuningTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Mapping[str, Any] | None = None,
+        timeout: float = TIMEOUT,
+        workers: WorkerSettings | Mapping[str, Any] = ALONE,
         **held: Any,
     ) -> None:
         least = {
             "samples": (samples, ranges.least(samples, 1)),
             "iterations": (iterations, ranges.least(iterations, 1)),
+            "timeout": (timeout, ranges.least(timeout, 0)),
         }
         ranges.refuse(least, "task.")
         super().__init__(policy, run=run, **held)
         if judge is not None:
             guards.independent(judge, reward)
-        self._reward: Reward = build("reward", reward, path="task.reward")
+        self.workers, self.timeout = WorkerSettings.of(workers), timeout
+        self._reward: Reward = self._scorer(reward)
         self._judge: Reward | None = None if judge is None else build("reward", judge, path="task.judge")
         self._compared: list[Any] = []
         self.sampling = SamplingSettings.of(sampling)
         self.samples, self.iterations, self.unfinished = samples, iterations, unfinished
         self.register_buffer("bearing", masks.bearing(policy.vocabulary, left_out), persistent=False)
+        self._sampler = SamplingProcess(policy, self.workers) if self.workers.rollout else None
+        self._coming: Coming | None = None
+        self._silent = 0
         self._kept: Experience | None = None
         self._extra: dict[str, Any] = {}
         self._uses = 0
+
+    def _scorer(self, section: Mapping[str, Any]) -> Reward:
+        if self.workers.reward:
+            return ScoringProcesses(section, self.workers, timeout=self.timeout)
+        made: Reward = build("reward", section, path="task.reward")
+        return made
+
+    @property
+    def limit(self) -> float:
+        """Seconds for rewards that score in this process; processes of their own keep the time themselves."""
+        return 0.0 if self.workers.reward else self.timeout
+
+    @property
+    def on_policy(self) -> bool:
+        """Whether responses are learnt from with the weights that they were sampled with."""
+        return self.iterations == 1 and not self.workers.ahead
 
     def load_pretrained(self) -> dict[str, str]:
         told = super().load_pretrained()
@@ -104,30 +139,66 @@ class ReinforcedTask(TuningTask):
             return self._validated(batch)
         self.refresh()
         if self._kept is None:
-            self._kept = self.gather(batch)
+            self._kept = self._next(batch)
+            if self._kept is None:
+                return self.tuned(None, 0, {})
             self._extra, self._uses = self.prepare(self._kept), 0
         found, extra = self._kept, self._extra
         loss = self.learn(found, extra)
         self._uses += 1
         if self._uses >= self.iterations:
             self._kept, self._extra = None, {}
-        return Loss(loss.value, loss.units, {**found.numbers, **loss.parts})
+        told = found.figures
+        return Loss(loss.value, loss.units, {**told.means, **loss.parts}, {**told.counts, **loss.counts})
+
+    def _next(self, batch: Mapping[str, Any]) -> Experience | None:
+        """Experience to learn from; None where it samples ahead and nothing was sampled before."""
+        if not self.workers.ahead:
+            return self._told(self.gather(batch))
+        before = self._coming
+        answers = None if before is None else before.answers(self.policy)
+        self._coming = Coming(dict(batch), self._sampler)
+        self._begin(batch)
+        return None if before is None or answers is None else self._told(self._rewarded(before.batch, answers))
+
+    def _begin(self, batch: Mapping[str, Any], seed: int | None = None) -> None:
+        assert self._sampler is not None
+        self._sampler.begin(batch, self.sampling, samples=self.samples, seed=seed)
 
     def gather(self, batch: Mapping[str, Any], seed: int | None = None) -> Experience:
         """Responses to a batch, and their rewards."""
-        options: dict[str, Any] = {"samples": self.samples, "seed": seed, "unfinished": self.unfinished}
-        return experience.gather(self.policy, batch, self._reward, self.sampling, **options)
+        if self._sampler is None:
+            answers = experience.said(self.policy, batch, self.sampling, samples=self.samples, seed=seed)
+        else:
+            self._begin(batch, seed)
+            answers = self._sampler.finish()
+        return self._rewarded(batch, answers)
+
+    def _rewarded(self, batch: Mapping[str, Any], answers: Answers) -> Experience:
+        options: dict[str, Any] = {"samples": self.samples, "unfinished": self.unfinished, "timeout": self.limit}
+        return experience.rewarded(batch, answers, self._reward, **options)
+
+    def _told(self, found: Experience) -> Experience:
+        """The same; says so where rewards keep failing."""
+        self._silent = 0 if found.usable else self._silent + 1
+        if self._silent and self._silent % _QUIET == 0:
+            told = f"none of the last {self._silent} batches got a reward, so nothing was learnt from them"
+            warnings.warn(f"{told}; look at task.reward.", stacklevel=2)
+        return found
 
     def _validated(self, batch: Mapping[str, Any]) -> Loss:
+        if self._coming is not None:
+            self._coming.answers(self.policy)  # the process that samples does one thing at a time
         found = self.gather(batch, seed=0)
-        found.numbers |= guards.probed(self.policy, found, self._reward, self.sampling)
-        found.numbers |= self._strayed(found)
+        told = found.figures
+        told.update(guards.probed(self.policy, found, self._reward, self.sampling, timeout=self.limit))
+        told.update(self._strayed(found))
         if self._judge is not None:
-            found.numbers |= guards.judged(self.policy, found, self._judge)
-        value = torch.tensor(-found.numbers["reward"], device=self.bearing.device)
-        return Loss(value, max(len(found.usable), 1), found.numbers)
+            told.update(guards.judged(self.policy, found, self._judge, timeout=self.timeout))
+        value = torch.tensor(-told.means["reward"], device=self.bearing.device)
+        return Loss(value, len(found.usable), told.means, {**told.counts, "loss": len(found.usable)})
 
-    def _strayed(self, found: Experience) -> dict[str, float]:
+    def _strayed(self, found: Experience) -> Figures:
         if self.reference_mode != "none":
             with self.consulted() as other:
                 return guards.divergence(other, found, self.sampling)
@@ -156,12 +227,14 @@ class ReinforcedTask(TuningTask):
         return self.sampling.longest or max(map(len, found.rollout.tokens))
 
     def training_state(self) -> dict[str, Any]:
-        return {"uses": self._uses, "experience": experience.to_state(self._kept, self._extra)}
+        coming = {} if self._coming is None else self._coming.state(self.policy)
+        return {"uses": self._uses, "experience": experience.to_state(self._kept, self._extra), "coming": coming}
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
         if state:
             self._uses = int(state["uses"])
             self._kept, self._extra = experience.from_state(state["experience"])
+            self._coming = Coming.of(state["coming"]) if state["coming"] else None
 
 
 def several(samples: int, what: str) -> None:

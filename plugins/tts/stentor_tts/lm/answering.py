@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from stentor.errors import StentorError
 from stentor.interfaces.backbone import Backbone
-from stentor.interfaces.policy import Policy, Prompts, asked_of
+from stentor.interfaces.policy import LazyResponse, Policy, Prompts, asked_of
 from stentor.model.speech_lm import SpeechLM
 from stentor_tts.inventory import Inventory
 from stentor_tts.lm.cloning import Examples
@@ -36,30 +37,6 @@ class SpokenPrompts(Prompts):
 
     def repeated(self, rows: Sequence[int]) -> Self:
         return replace(super().repeated(rows), requests=[self.requests[row] for row in rows])
-
-
-class SpokenResponse(Mapping[str, Any]):
-    """``text``, ``tokens``, ``sample_rate`` (Hz) and ``audio``, float [N], which is made when it is first read.
-
-    Args:
-        told: everything but the sound.
-        sound: gives the sound.
-    """
-
-    def __init__(self, told: Mapping[str, Any], sound: _Sound, place: int) -> None:
-        self._told, self._sound, self._place = dict(told), sound, place
-
-    def __getitem__(self, key: str) -> Any:
-        return self._sound[self._place] if key == "audio" else self._told[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key == "audio" or key in self._told
-
-    def __iter__(self) -> Iterator[str]:
-        yield from (*self._told, "audio")
-
-    def __len__(self) -> int:
-        return len(self._told) + 1
 
 
 class _Sound:
@@ -156,5 +133,5 @@ class SpeakingPolicy(Policy):
                 {"text": prompts.asked[row]["reference"], "tokens": one.tokens, "sample_rate": self.sample_rate}
                 for row, one in zip(rows[some], said, strict=True)
             ]
-            found += [SpokenResponse(one, sound, place) for place, one in enumerate(told)]
+            found += [LazyResponse(one, {"audio": partial(sound.__getitem__, place)}) for place, one in enumerate(told)]
         return found

@@ -1,0 +1,182 @@
+"""Rollout and reward in processes of their own: the same results, nothing lost when one of them hangs or dies."""
+
+import os
+import signal
+import time
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from stentor.errors import StentorError
+from stentor.interfaces.policy import LazyResponse
+from stentor.train import fit
+from stentor.train.assembly import assemble
+from stentor_align.rollout import PLAIN
+from stentor_align.tasks import experience
+from stentor_align.workers.process import Process, WorkerDied
+from stentor_align.workers.sampling import Coming, SamplingProcess
+from stentor_align.workers.scoring import ScoringProcesses, _Sent, _shares
+from stentor_align.workers.settings import WorkerSettings
+
+REWARD = {"name": "format", "pattern": "[a-c]*"}
+HANGS = {"name": "format", "pattern": "(a+)+b"}
+"""Takes longer than anyone waits for many an a, holding the interpreter's lock: no thread could give it up."""
+BATCH = tiny.batch("abc", "fed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory):
+    return tiny.kept(tmp_path_factory.mktemp("parent") / "run")
+
+
+def trained(parent, folder, workers, **options):
+    train = tiny.manifest(folder.parent, [(text, {}) for text in ("abc", "fed", "cab", "bed")])
+    task = {"run": str(parent), "reward": REWARD, "samples": 4, "workers": workers, **options}
+    recipe = tiny.recipe(task, train, steps=4, checkpoint_every=2, valid_every=2, data={"valid": str(train)})
+    assert fit(recipe, folder, progress=False)
+    return tiny.lines(folder)
+
+
+@pytest.mark.parametrize("options", [{"name": "grpo", "kl": 0.1}, {"name": "ppo", "warmup": 1, "iterations": 2}])
+def test_a_run_is_the_same_whoever_samples_and_scores(parent, tmp_path, options):
+    alone = trained(parent, tmp_path / "alone", {}, **options)
+    apart = trained(parent, tmp_path / "apart", {"rollout": True, "reward": 2}, **options)
+    for one, other in zip(alone, apart, strict=True):
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            if name != "elapsed" and "per_second" not in name:
+                assert other[name] == value, name
+    own, others = (load_file(sorted((tmp_path / name).rglob("*.safetensors"))[-1]) for name in ("alone", "apart"))
+    assert own.keys() == others.keys() and all(torch.equal(own[name], others[name]) for name in own)
+
+
+def test_a_process_that_hangs_is_ended_and_replaced():
+    reward = ScoringProcesses(HANGS, WorkerSettings(reward=2), timeout=1.0)
+    prompts, texts = [{}] * 4, ["ab", "b", "a" * 60, "aab"]
+    reward.score(prompts[:2], [{"text": "ab"}] * 2)  # so that what it takes to start is no part of what is measured
+    began = time.monotonic()
+    with pytest.warns(UserWarning, match="more than 1 s; 2 samples are left out"):
+        found = reward.score(prompts, [{"text": text} for text in texts])
+    assert time.monotonic() - began < 10
+    assert found.total[:2].tolist() == [1, 0] and found.total[2:].isnan().all()
+    assert reward.score(prompts, [{"text": "ab"}] * 4).total.tolist() == [1] * 4
+    reward.close()
+
+
+def test_a_process_that_dies_costs_its_share_and_no_more():
+    reward = ScoringProcesses(REWARD, WorkerSettings(reward=2))
+    responses = [{"text": "a"}, {"text": "x"}]
+    assert reward.score([{}] * 2, responses).total.tolist() == [1, 0]
+    assert reward.score([], []).total.shape == (0,)
+    child = reward._processes[1]._child
+    os.kill(child.pid, signal.SIGSTOP)  # it cannot have answered before it is killed
+    begin = reward._begin
+
+    def begun(place, *given):
+        told = begin(place, *given)
+        if place == 1:
+            os.kill(child.pid, signal.SIGKILL)
+        return told
+
+    reward._begin = begun
+    with pytest.warns(UserWarning, match="ended from outside"):
+        found = reward.score([{}] * 2, responses)
+    assert found.total[0] == 1 and found.total[1].isnan()
+    reward._begin = begin
+    assert reward.score([{}] * 2, responses).total.tolist() == [1, 0]
+    reward.close()
+
+
+def test_what_is_costly_is_made_once_somebody_reads_it():
+    made = []
+    response = LazyResponse({"text": "a"}, {"audio": lambda: made.append(1) or torch.ones(2)})
+    reward = ScoringProcesses(REWARD, WorkerSettings(reward=1))
+    assert reward.score([{}], [response]).total.tolist() == [1] and not made
+    reward.close()
+    hidden = _Sent({"text": "a"}, ("audio",))
+    assert "audio" in hidden and list(hidden) == ["text", "audio"] and len(hidden) == 2
+    with pytest.raises(BaseException, match="audio"):
+        hidden["audio"]
+    lazy = ScoringProcesses({"name": "answer"}, WorkerSettings(reward=1))
+    slow = LazyResponse({}, {"text": lambda: made.append(2) or "(yes)"})
+    asked = [{"answer": "(yes)"}]
+    assert lazy.score(asked, [slow]).total.tolist() == [1] and made == [2]
+    assert slow.waiting == () and lazy.score(asked, [slow]).total.tolist() == [1] and made == [2]
+    lazy.close()
+
+
+def test_a_policy_that_samples_apart_follows_the_one_that_learns():
+    policy = tiny.policy()
+    sampler = SamplingProcess(policy, WorkerSettings(rollout=True))
+    for step in range(3):
+        sampler.begin(BATCH, PLAIN, samples=2, seed=step)
+        answers = sampler.finish()
+        own = experience.said(policy, BATCH, PLAIN, samples=2, seed=step)
+        assert answers.rollout.tokens == own.rollout.tokens and answers.responses == own.responses
+        assert [one["row"]["ids"] for one in answers.asked] == [["row-0"], ["row-1"]]
+        assert all(map(torch.equal, answers.rollout.log_probs, own.rollout.log_probs))
+        with torch.no_grad():
+            for parameter in policy.parameters():
+                parameter.add_(0.2 * torch.randn_like(parameter))
+        policy.train()
+        policy.eval()
+    sampler.close()
+
+
+def test_ahead_learns_from_responses_one_update_old_with_the_probabilities_they_were_drawn_with(parent):
+    section = {"name": "grpo", "run": str(parent), "reward": REWARD, "samples": 4}
+    task = assemble({"task": section | {"workers": {"rollout": True, "ahead": True}}}, texts=[])
+    task.load_pretrained()
+    task.train()
+    first = task.training_loss(BATCH)
+    assert first.value == 0 and not first.parts
+    old = experience.said(task.policy, BATCH, PLAIN, samples=4, seed=None)
+    assert task._coming.answers(task.policy).rollout.owners == old.rollout.owners
+    with torch.no_grad():
+        for parameter in task.policy.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    seen = {}
+    learn = task.learn
+    task.learn = lambda found, extra: seen.update(found=found) or learn(found, extra)
+    told = task.training_loss(tiny.batch("cab", "bed"))
+    assert seen["found"].batch["texts"] == ["abc", "fed"] and told.parts["reward"] >= 0
+    now = task.scored(task.policy, seen["found"], range(8))[0].log_probs
+    assert (now - torch.cat(seen["found"].rollout.log_probs)).abs().max() > 1e-3
+    assert not task.on_policy and told.parts["clipped"] > 0
+    kept = task.training_state()
+    back = Coming.of(kept["coming"])
+    assert back.answers(task.policy).rollout.tokens == task._coming.answers(task.policy).rollout.tokens
+    assert back.answers(task.policy).responses == task._coming.answers(task.policy).responses
+    task._sampler.close()
+
+
+def test_failures_are_told_in_words():
+    process = Process(WorkerSettings, threads=1, name="odd")
+    with pytest.raises(AttributeError, match="nothing"):
+        process.call("nothing")
+    assert process.call("__eq__", WorkerSettings())
+    process.close()
+    with pytest.raises(WorkerDied, match="'odd' ended"):
+        process.call("__eq__", 1)
+    failing = Process(WorkerSettings, False, "cpu", True, threads=1, name="wrong")
+    with pytest.raises(StentorError, match="ahead: it must be false"):
+        failing.finish()
+
+
+def test_shares_differ_by_one_at_most():
+    for count in range(9):
+        for processes in (1, 2, 3):
+            found = _shares(count, processes)
+            assert [place for share in found for place in range(count)[share]] == list(range(count))
+            sizes = [share.stop - share.start for share in found]
+            assert max(sizes) - min(sizes) <= 1 and len(found) <= processes
