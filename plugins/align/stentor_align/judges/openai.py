@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import threading
 import time
 import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,9 @@ from typing import Any
 from stentor.config import ranges
 from stentor.errors import StentorError
 from stentor_align.interfaces import Judge
+from stentor_align.judges.budget import Budget
 from stentor_align.judges.cache import AnswerCache
+from stentor_align.judges.request import post
 
 _AGAIN = (408, 409, 429, 500, 502, 503, 504, 529)
 """Statuses after which it is worth asking again."""
@@ -31,13 +33,18 @@ class OpenAIJudge(Judge):
         key_variable: environment variable that holds the key; where it is unset none is sent.
         temperature: of the answers.
         most_tokens: of an answer.
-        timeout: seconds that an answer may take.
-        retries: how often a failed request is sent again.
-        pause: seconds before the first of these; each further one waits twice as long.
+        timeout: seconds that an answer may take, failed requests and the pauses between them included.
+        retries: how often a failed request is sent again, as long as there is time.
+        pause: seconds before the first of these; each further one waits twice as long, or as long as the endpoint asks.
         budget: requests that may be sent in all, repeated ones included; 0: any number. Then it answers nothing more.
+            It is counted for each `url` and `model` in a file beside `cache` that has its name and ``.spent`` behind
+            it, over all runs, processes and resumes that share the cache; delete that file to begin anew. Without a
+            cache each process counts for itself and a resumed run begins anew, which a warning says.
         parallel: requests that are under way at a time.
-        cache: SQLite file that keeps the answers; empty: none.
+        cache: SQLite file that keeps the answers; empty: none. An answer that it cannot take is given all the same.
     """
+
+    models = ("url", "model")
 
     def __init__(
         self,
@@ -63,16 +70,17 @@ class OpenAIJudge(Judge):
         self.url, self.model, self.key_variable = url.rstrip("/"), model, key_variable
         self.temperature, self.most_tokens = temperature, most_tokens
         self.timeout, self.retries, self.pause = timeout, retries, pause
-        self.budget, self.parallel = budget, parallel
+        self.parallel = parallel
         self.cache = AnswerCache(cache)
-        self.sent = 0
-        self._counting = threading.Lock()
+        self.budget = Budget(budget, cache, f"{self.url} {model}")
+        self._told: set[str] = set()
+        self._telling = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_counting"}
+        return {key: value for key, value in vars(self).items() if key != "_telling"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _counting=threading.Lock())
+        self.__dict__.update(state, _telling=threading.Lock())
 
     def ask(self, questions: Sequence[str]) -> list[str | None]:
         different = list(dict.fromkeys(questions))
@@ -92,51 +100,92 @@ class OpenAIJudge(Judge):
         known = self.cache.get(url=self.url, body=body)
         if known is not None:
             return known
+        found = self._sent(body)
+        if found is not None:
+            self._keep(found, body)
+        return found
+
+    def _sent(self, body: dict[str, Any]) -> str | None:
+        """What the endpoint answers, asked as often as it takes and the settings allow."""
+        end = time.monotonic() + self.timeout
         for attempt in range(self.retries + 1):
             if not self._may_send():
                 return None
             try:
-                found = self._send(body)
+                return self._send(body, end - time.monotonic())
             except _Failure as failure:
-                if failure.final or attempt == self.retries:
+                wait = max(self.pause * 2**attempt, failure.wait)
+                if failure.final or attempt == self.retries or time.monotonic() + wait >= end:
                     warnings.warn(f"the judge at {self.url} gives no answer: {failure}", stacklevel=2)
                     return None
-                time.sleep(self.pause * 2**attempt)
-            else:
-                self.cache.put(found, url=self.url, body=body)
-                return found
+                time.sleep(wait)
         return None
 
     def _may_send(self) -> bool:
         """Whether the budget allows one request more; counts it."""
-        with self._counting:
-            if self.budget and self.sent >= self.budget:
-                return False
-            self.sent += 1
-            return True
-
-    def _send(self, body: dict[str, Any]) -> str:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.key_variable):
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
+        if self.budget.most and not self.budget.path:
+            told = "it has a budget and no cache, so each process counts for itself and a resumed run begins anew"
+            self._tell("lone", told)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                found = json.load(response)["choices"][0]["message"]["content"]
+            allowed = self.budget.take()
+        except StentorError as error:  # what cannot be counted must not be spent
+            self._tell("uncounted", f"it is asked nothing more: {error}")
+            return False
+        if not allowed:
+            self._tell("spent", f"its budget of {self.budget.most} requests is spent, so it is asked nothing more")
+        return allowed
+
+    def _keep(self, answer: str, body: dict[str, Any]) -> None:
+        try:
+            self.cache.put(answer, url=self.url, body=body)
+        except StentorError as error:
+            self._tell("unkept", f"its answers are used and not kept: {error}")
+
+    def _tell(self, what: str, told: str) -> None:
+        """Warn of something that lasts, once."""
+        with self._telling:
+            if what in self._told:
+                return
+            self._told.add(what)
+        warnings.warn(f"the judge at {self.url}: {told}", stacklevel=2)
+
+    def _send(self, body: dict[str, Any], seconds: float) -> str:
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(self.key_variable, "").strip():
+            headers["Authorization"] = f"Bearer {key}"
+        try:
+            content = post(f"{self.url}/chat/completions", json.dumps(body).encode(), headers, max(seconds, 0.001))
         except urllib.error.HTTPError as error:
-            raise _Failure(f"status {error.code}", final=error.code not in _AGAIN) from error
-        except OSError as error:  # no connection, out of time
-            raise _Failure(str(getattr(error, "reason", error)) or "out of time") from error
-        except (ValueError, LookupError, TypeError) as error:
-            raise _Failure("what it sends is no chat completion") from error
-        if not isinstance(found, str):
-            raise _Failure("its message has no text")
-        return found
+            with error:
+                wait = error.headers.get("Retry-After", "")
+            wanted = float(wait) if wait.isdecimal() else 0.0
+            raise _Failure(f"status {error.code}", final=error.code not in _AGAIN, wait=wanted) from error
+        except TimeoutError as error:
+            raise _Failure("out of time") from error
+        except OSError as error:
+            raise _Failure(str(getattr(error, "reason", error)) or "no connection") from error
+        except http.client.IncompleteRead as error:
+            raise _Failure("its answer breaks off") from error
+        except http.client.HTTPException as error:
+            raise _Failure(f"what it sends is no HTTP ({type(error).__name__})") from error
+        except (ValueError, OverflowError) as error:  # of a host, a port or a key, which its message may show
+            raise _Failure("its address or key cannot be sent", final=True) from error
+        return _message(content)
+
+
+def _message(content: bytes) -> str:
+    try:
+        found = json.loads(content)["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _Failure("what it sends is no chat completion") from error
+    if not isinstance(found, str):
+        raise _Failure("its message has no text")
+    return found
 
 
 class _Failure(Exception):
-    """One request that gave no answer; `final`: asking again would change nothing."""
+    """One request that gave no answer; `final`: asking again would change nothing; `wait`: seconds until it might."""
 
-    def __init__(self, told: str, *, final: bool = False) -> None:
+    def __init__(self, told: str, *, final: bool = False, wait: float = 0.0) -> None:
         super().__init__(told)
-        self.final = final
+        self.final, self.wait = final, wait
