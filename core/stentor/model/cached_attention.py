@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -89,7 +89,8 @@ class CachedAttention:
         return mixed.view(batch, heads, width, head_dim).transpose(1, 2)
 
 
-@cache
+@lru_cache(maxsize=32)  # the layers of a pass ask for the same one; lengths of other passes never end
+@torch.inference_mode(False)  # what is kept must serve training too
 def _later(width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """float [width, width]: -inf where a key comes after the query."""
     return torch.full((width, width), -torch.inf, dtype=dtype, device=device).triu_(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -76,7 +76,8 @@ def _runs(widths: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-@cache
+@lru_cache(maxsize=32)  # the layers of a pass ask for the same ones; lengths of other passes never end
+@torch.inference_mode(False)  # what is kept must serve training too
 def _visible(width: int, first: int, device: torch.device) -> Tensor:
     """bool [width, first + width]: a continuation sees its beginning and itself up to each position."""
     return torch.ones(width, first + width, dtype=torch.bool, device=device).tril_(first)
