@@ -13,6 +13,7 @@ def test_a_mask_that_inference_made_serves_training_too():
     packing = [[3, 2, 2, 2]]
     with torch.inference_mode():
         expected = forks.attend(*given, packing, scaled_dot_product_attention)
+        assert not forks._visible(2, 3, torch.device("cpu")).is_inference()
         assert not cached_attention._later(3, torch.float32, torch.device("cpu")).is_inference()
     query, key, value = (one.requires_grad_() for one in given)
     found = forks.attend(query, key, value, packing, scaled_dot_product_attention)
