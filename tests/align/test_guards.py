@@ -13,7 +13,7 @@ from stentor_align.tasks import guards
 
 BATCH = tiny.batch("abc", "fed")
 REWARD = {"name": "format", "pattern": "a.*"}
-JUDGE = {"name": "format", "pattern": ".*d"}
+JUDGE = {"name": "answer", "pattern": "(.*)"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,7 +46,7 @@ def test_every_run_reports_them_in_validation_and_is_not_changed_by_it(parent, t
         assert fit(tiny.recipe(task, train, steps=4, valid_every=2, data=data), folder, progress=False)
         kept[bool(judge)] = tiny.lines(folder)
     told = kept[True][-1]
-    for name in ("reward", "judge", "judge/legal", "divergence", "length", "distinct", "entropy"):
+    for name in ("reward", "judge", "judge/readable", "divergence", "length", "distinct", "entropy"):
         assert f"valid_{name}" in told, name
     assert {"valid_probe/empty", "valid_probe/repeated", "valid_probe/longest"} <= set(told)
     assert [line["loss"] for line in kept[True]] == [line["loss"] for line in kept[False]]
@@ -62,7 +62,7 @@ def test_the_divergence_is_none_at_the_beginning_and_some_later(parent):
         task.refresh()
         assert task.training_loss(BATCH).parts["divergence"] > 0.1
         task.train()
-        assert task._compared == []
+        assert task._parent == []
 
 
 def test_tricks_are_legal_and_what_a_reward_makes_of_them_is_told(parent):

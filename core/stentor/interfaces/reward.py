@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from stentor.interfaces.component import Component
@@ -25,9 +26,15 @@ class Reward(Component, ABC):
 
     Attributes:
         nature: ``verifiable`` (a rule), ``learned`` (a trained head) or ``generative`` (a judge model's words).
+        models: options that say which model scores, such as ``run``. Rewards of one name that agree in these are of one
+            opinion, so that neither can judge what the other has rewarded.
     """
 
     nature: ClassVar[Literal["verifiable", "learned", "generative"]]
+    models: ClassVar[tuple[str, ...]] = ()
+
+    def to(self, device: torch.device) -> None:
+        """Move what it computes with to a device; a rule, and what has no model of its own, need not."""
 
     @abstractmethod
     def score(self, prompts: Sequence[Mapping[str, Any]], responses: Sequence[Mapping[str, Any]]) -> Scores:

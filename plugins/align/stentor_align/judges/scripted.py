@@ -18,6 +18,8 @@ class ScriptedJudge(Judge):
         otherwise: the answer where no rule holds; empty: none.
     """
 
+    models = ("rules", "otherwise")
+
     def __init__(self, *, rules: Mapping[str, str] = {}, otherwise: str = "tie") -> None:
         try:
             self._rules = [(re.compile(pattern, re.DOTALL), answer) for pattern, answer in rules.items()]

@@ -13,29 +13,26 @@ from typing import Any
 
 import torch
 
-from stentor.errors import StentorError
 from stentor.interfaces.policy import Policy, Prompts
 from stentor.interfaces.reward import Reward
 from stentor.sequence.grammar import Grammar
-from stentor_align import rollout, rows
+from stentor_align import rollout
 from stentor_align.rewards import safety
 from stentor_align.rollout import Rollout, SamplingSettings
-from stentor_align.tasks.experience import Experience, known_mean
+from stentor_align.tasks import experience, independence
+from stentor_align.tasks.experience import Experience
+from stentor_align.tasks.figures import Figures
 
 Section = Mapping[str, Any]
 
 
 def independent(judge: Section, reward: Section) -> None:
-    """Refuse a judge that is the reward, or a part of it.
+    """Refuse a judge that is the reward, or a part of it, or the same by another setting.
 
     Raises:
-        StentorError: then.
+        StentorError: then (see `stentor_align.tasks.independence`).
     """
-    rewarded = list(sections(reward))
-    for one in sections(judge):
-        if one in rewarded:
-            told = "what gives the reward cannot be the judge of what the reward has done; name another one."
-            raise StentorError(told, path="task.judge", value=one["name"])
+    independence.refuse(sections(judge), sections(reward))
 
 
 def sections(reward: Section) -> Iterator[Section]:
@@ -48,43 +45,52 @@ def sections(reward: Section) -> Iterator[Section]:
 
 
 @torch.no_grad()
-def judged(policy: Policy, found: Experience, judge: Reward) -> dict[str, float]:
-    """What a judge that gives no reward thinks of sampled responses: ``judge``, and ``judge/PART`` for its parts."""
-    prompts, made = policy.ask(found.batch), found.rollout
-    asked = _asked(prompts, found.batch)
-    responses = policy.responses(prompts, made.owners, made.tokens)
-    scores = safety.score(judge, [asked[owner] for owner in made.owners], responses, name="judge")
-    parts = {f"judge/{name}": known_mean(part.float().cpu()) for name, part in scores.parts.items()}
-    return {"judge": known_mean(scores.total), **parts}
+def judged(policy: Policy, found: Experience, judge: Reward, *, timeout: float = 0.0) -> Figures:
+    """What a judge that gives no reward thinks of sampled responses: ``judge``, and ``judge/PART`` for its parts.
+
+    ``judge/dropped`` is the share that it could not score.
+    """
+    answers = experience.meant(policy, found.batch, policy.ask(found.batch), found.rollout)
+    scores = safety.score(judge, answers.prompts, answers.responses, timeout=timeout, name="judge")
+    told = Figures()
+    told.add("judge", scores.total)
+    for name, part in scores.parts.items():
+        told.add(f"judge/{name}", part)
+    told.add("judge/dropped", scores.total.isnan().float())
+    return told
 
 
 @torch.no_grad()
-def divergence(reference: Any, found: Experience, sampling: SamplingSettings) -> dict[str, float]:
+def divergence(reference: Any, found: Experience, sampling: SamplingSettings) -> Figures:
     """``divergence``: nats by which a response is likelier under the policy than under `reference`, a mean.
 
     Over the policy's own samples that estimates the Kullback-Leibler divergence of whole responses.
     """
     scored, _ = rollout.rescore(reference, reference.ask(found.batch), found.rollout, sampling)
-    own, others = sum(float(row.sum()) for row in found.rollout.log_probs), float(scored.log_probs.sum())
-    return {"divergence": (own - others) / max(1, len(found.rollout.tokens))}
+    own = torch.stack([row.sum() for row in found.rollout.log_probs])
+    told = Figures()
+    told.add("divergence", own - scored.totals()[0].cpu())
+    return told
 
 
 @torch.no_grad()
-def probed(policy: Policy, found: Experience, reward: Reward, sampling: SamplingSettings) -> dict[str, float]:
+def probed(
+    policy: Policy, found: Experience, reward: Reward, sampling: SamplingSettings, *, timeout: float = 0.0
+) -> Figures:
     """What the reward gives for tricks: ``probe/empty``, ``probe/repeated``, ``probe/longest``.
 
     What is not legal under the policy's grammar, and what the reward cannot score, is missing.
     """
     prompts = policy.ask(found.batch)
-    asked = _asked(prompts, found.batch)
-    numbers = {}
+    told = Figures()
     for name, responses in tricks(prompts, found.rollout, sampling.longest_of(prompts)).items():
         there = [row for row, tokens in enumerate(responses) if tokens]
-        made = policy.responses(prompts, there, [responses[row] for row in there])
-        scores = safety.score(reward, [asked[row] for row in there], made, name=f"probe '{name}'").total
+        made = Rollout([responses[row] for row in there], there, [], [])
+        answers = experience.meant(policy, found.batch, prompts, made)
+        scores = safety.score(reward, answers.prompts, answers.responses, timeout=timeout, name=f"probe '{name}'").total
         if not scores.isnan().all():
-            numbers[f"probe/{name}"] = known_mean(scores)
-    return numbers
+            told.add(f"probe/{name}", scores)
+    return told
 
 
 def tricks(prompts: Prompts, made: Rollout, longest: Sequence[int]) -> dict[str, list[list[int]]]:
@@ -123,8 +129,3 @@ def _followed(grammar: Grammar[Any], wanted: Iterable[int], most: int, stop: set
         chosen = token if mask[token] else int(mask.int().argmax())
         yield chosen
         state = grammar.advance(state, chosen)
-
-
-def _asked(prompts: Prompts, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What rewards may read of each prompt, ``row``, its row of the batch, included."""
-    return [{**asked, "row": row} for asked, row in zip(prompts.asked, rows.split(batch), strict=True)]

@@ -28,6 +28,7 @@ class IntelligibilityReward(AudioReward):
 
     nature = "learned"
     names = ("rate",)
+    models = ("recogniser",)
 
     def __init__(
         self, *, recogniser: str = "moonshine", normaliser: Annotated[str, NameOf("normaliser")] = "english"
