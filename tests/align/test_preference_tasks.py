@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import tiny
 import torch
 
+from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
+from stentor.sequence.grammar import interleave
 from stentor.train import fit, load
 from stentor.train.assembly import assemble
 from stentor.train.weights import digests
@@ -37,6 +40,12 @@ def batch(customs=PAIRS):
     found = tiny.batch(*["abc", "fed", "cab"][: len(customs)])
     rows = [{**row, **custom} for row, custom in zip(found["custom"], customs, strict=True)]
     return {**found, "custom": rows}
+
+
+def utterances(customs):
+    """The same rows as a training set."""
+    found = batch(customs)
+    return [Utterance(f"train-{row}", "", 1.0, 0, custom=custom) for row, custom in enumerate(found["custom"])]
 
 
 def tuned(parent, name="dpo", **options):
@@ -124,6 +133,66 @@ def test_rows_that_cannot_be_used_are_left_out_and_counted(parent, name):
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in trained)
 
 
+@pytest.mark.parametrize("name", ["dpo", "reward-model"])
+def test_two_responses_of_the_same_tokens_are_no_pair(parent, name):
+    task = tuned(parent, name)
+    same = {"chosen": "abc", "rejected": {"tokens": task.policy.tokens_of({"text": "abc"})}}
+    twice = {"ranked": ["fed", "fe", {"text": "fed"}]}
+    found = of_batch(batch([same, twice]), task.policy)
+    assert found.owners == [1, 1] * 2 and [told.partition(":")[0] for told in found.dropped] == ["row-0", "row-1"]
+    assert all("same tokens" in told for told in found.dropped)
+    loss = task.training_loss(batch([same, twice]))
+    assert loss.parts["dropped"] == 2 and loss.units == 2
+
+
+@pytest.mark.parametrize("name", ["dpo", "reward-model"])
+def test_a_set_without_a_pair_is_refused_before_there_is_a_run(parent, tmp_path, name):
+    same = {"chosen": "abc", "rejected": "abc"}
+    scored = {"chosen": {"text": "abc", "score": 1}, "rejected": {"text": "c", "score": 2}}
+    rows = {"same": [same, {}], "none": [{}], "close": [scored, same]}
+    reasons = {"same": "the same tokens", "none": "no two responses", "close": "apart by more than 0 the right way"}
+    for number, (fault, customs) in enumerate(rows.items()):
+        train = tiny.manifest(tmp_path, [("abc", custom) for custom in customs], f"set{number}")
+        told = rf"data\.train: none of its {len(customs)} rows .* was dropped: set{number}-0: .*{reasons[fault]}"
+        with pytest.raises(StentorError, match=told):
+            fit(tiny.recipe({"name": name, "run": str(parent)}, train), tmp_path / fault, progress=False)
+        assert not (tmp_path / fault).exists()
+    train = tiny.manifest(tmp_path, [("abc", same), ("fed", {"chosen": "fed", "rejected": "f"})], "enough")
+    assert fit(tiny.recipe({"name": name, "run": str(parent)}, train, steps=2), tmp_path / "run", progress=False)
+
+
+def test_what_a_grammar_forbids_is_no_pair(parent):
+    """Prompts that need no audio are looked at too."""
+    task = tuned(parent)
+    assert not task.policy.hears
+    grammar = interleave(9, [(range(3), 1), (range(3, 6), 2)], end=7, pad=8)
+    ask = task.policy.ask
+    task.policy.ask = lambda batch: replace(ask(batch), grammar=grammar)
+    legal, illegal = ({"tokens": tokens} for tokens in ([0, 3, 3, 7], [3, 0, 7]))
+    task.acquaint(utterances([{"chosen": legal, "rejected": {"tokens": [7]}}]))
+    with pytest.raises(StentorError, match="grammar forbids"):
+        task.acquaint(utterances([{"chosen": legal, "rejected": illegal}]))
+
+
+def test_beta_is_what_is_usual_with_each_loss(parent):
+    assert [tuned(parent, loss=loss).beta for loss in ("sigmoid", "ipo", "simpo")] == [0.1, 0.1, 2.0]
+    plain, told = tuned(parent, loss="simpo"), tuned(parent, loss="simpo", beta=2.0, target=1.0)
+    assert plain.training_loss(batch()).value == told.training_loss(batch()).value
+    assert tuned(parent, loss="simpo", beta=0.1).beta == 0.1
+
+
+def test_options_that_a_loss_does_not_know_are_refused(parent):
+    for loss in ("ipo", "simpo"):
+        with pytest.raises(StentorError, match=rf"task\.smoothing: only loss 'sigmoid' knows it, not '{loss}'"):
+            tuned(parent, loss=loss, smoothing=0.1)
+    for loss in ("ipo", "sigmoid"):
+        with pytest.raises(StentorError, match=rf"task\.target: only loss 'simpo' knows it, not '{loss}'"):
+            tuned(parent, loss=loss, target=0.5)
+    for reference in ("adapters-off", "manifest"):
+        with pytest.raises(StentorError, match=r"task\.reference_run: .*frozen"):
+            tuned(parent, reference=reference, reference_run=str(parent))
+
+
 def test_log_probs_of_the_manifest_stand_for_the_reference(parent):
     frozen, written = tuned(parent, beta=0.3), tuned(parent, beta=0.3, reference="manifest")
     assert written.reference is None
@@ -141,8 +210,13 @@ def test_log_probs_of_the_manifest_stand_for_the_reference(parent):
     one, other = (task.training_loss(batch(custom)).value for task in (frozen, written))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
     for fault, told in (({"reference": "other"}, "another reference"), ({"log_probs": [1.0]}, "no log_probs")):
-        with pytest.raises(StentorError, match=told):
-            written.training_loss(batch([{"chosen": said[0] | fault, "rejected": said[1]}]))
+        faulty = {"chosen": said[0] | fault, "rejected": said[1]}
+        loss = written.training_loss(batch([*custom, faulty]))
+        assert loss.parts["dropped"] == 1 and loss.units == 1
+        torch.testing.assert_close(loss.value, other, atol=1e-5, rtol=0)
+        with pytest.raises(StentorError, match=f"none of its 2 rows .* dropped: train-0: .*{told}"):
+            written.acquaint(utterances([faulty, faulty]))
+        written.acquaint(utterances([faulty, *custom]))
 
 
 def test_a_reference_with_another_vocabulary_is_refused(parent, tmp_path):

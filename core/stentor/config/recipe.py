@@ -99,7 +99,9 @@ class Recipe:
         found = [problem for role in self.sections for problem in self._refusals(role)]
         entry = installed().registry.get("task", self.task)
         try:
-            found += entry.load().check(self.sections, **self.task_settings)
+            task = entry.load()
+            found += task.check(self.sections, **self.task_settings)
+            found += task.check_recipe(self.config)
         except StentorError as error:
             found += error.problems
         except Exception as cause:  # whatever a stranger's check raises is its own failure

@@ -82,6 +82,15 @@ class Task(Component, nn.Module):
         """What does not fit between neighbours (widths, rates, vocabularies), without building anything."""
         return []
 
+    @classmethod
+    def check_recipe(cls, config: Mapping[str, Any]) -> list[Problem]:
+        """What of the whole recipe does not fit the task, such as a setting of ``train`` that it cannot do without.
+
+        Args:
+            config: of the recipe, every default filled in.
+        """
+        return []
+
     @property
     @abstractmethod
     def sample_rate(self) -> int:
@@ -131,10 +140,14 @@ class Task(Component, nn.Module):
     def acquaint(self, rows: Sequence[Utterance]) -> None:
         """Called once for a new run whose set is not streamed, in every process, with the weights that it begins with.
 
-        A task may keep in its tensors what it is to know of the training set, e.g. a sample of each speaker.
+        A task may keep in its tensors what it is to know of the training set, e.g. a sample of each speaker, and
+        refuse a set that it could learn nothing from, before there is a run.
 
         Args:
             rows: the training utterances, one at least.
+
+        Raises:
+            StentorError: when it could learn nothing from them.
         """
 
     def initialised(self, missing: Collection[str]) -> None:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from stentor.config import ranges
+from stentor.data.utterance import Utterance
 from stentor.interfaces.policy import Prompts
 from stentor.interfaces.task import Loss
 from stentor_align import logprobs
 from stentor_align.losses import bradley_terry
 from stentor_align.losses.sequences import mean, padded, valid
-from stentor_align.preferences.batches import of_batch
+from stentor_align.preferences.batches import of_batch, require
 from stentor_align.tasks.tuning import TuningTask
 
 
@@ -53,6 +54,10 @@ class RewardModelTask(TuningTask):
         nn.init.normal_(self.head.weight, std=(policy.backbone.dim + 1) ** -0.5)
         nn.init.zeros_(self.head.bias)
 
+    def acquaint(self, rows: Sequence[Utterance]) -> None:
+        """Refuse a training set without a pair."""
+        require(rows, self.policy, margin=self.margin)
+
     def scores(self, prompts: Prompts, tokens: Sequence[Sequence[int]], owners: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The score of each response, float [B], and of each of its tokens, [B, T], padded with 0.
 
@@ -75,7 +80,7 @@ class RewardModelTask(TuningTask):
         self.refresh()
         found = of_batch(batch, self.policy, margin=self.margin)
         if not found:
-            return self.tuned(None, 0, {"accuracy": 0.5, "margin": 0.0, "dropped": len(found.dropped)})
+            return self.tuned(None, 0, {"dropped": len(found.dropped)}, {"dropped": 1})
         scores, _ = self.scores(self.policy.ask(batch), found.tokens, found.owners)
         better, worse = scores.chunk(2)
         margins = torch.tensor([pair.margin for pair in found.pairs], device=better.device).nan_to_num(0.0)
@@ -85,7 +90,7 @@ class RewardModelTask(TuningTask):
             "margin": (better - worse).mean(),
             "dropped": len(found.dropped),
         }
-        return self.tuned(losses.mean(), len(found), parts)
+        return self.tuned(losses.mean(), len(found), parts, {"dropped": 1})
 
     @torch.inference_mode()
     def predict(self, batch: Mapping[str, Any]) -> list[str]:

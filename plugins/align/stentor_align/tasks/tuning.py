@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from stentor.interfaces.task import Loss, Task
 from stentor.train import weights
 from stentor_align import reference, runs
 from stentor_align.reference import Mode
+from stentor_align.tasks import checking
 
 Sections = Mapping[str, Mapping[str, Any]]
 
@@ -42,6 +44,9 @@ class TuningTask(Task):
 
     def __init__(self, policy: Any, *, run: str, reference: Mode = "none", reference_run: str = "") -> None:
         super().__init__()
+        if reference == "adapters-off" and reference_run:
+            raise StentorError("another run can only be a frozen reference.", path="task.reference_run",
+                               value=reference_run)  # fmt: skip
         self.policy, self.run, self.reference_run = policy, run, reference_run
         self.reference_mode = reference
         self.reference = self._copied() if reference == "frozen" else None
@@ -50,6 +55,7 @@ class TuningTask(Task):
         if self.capabilities:
             self.synthesise = self._said  # type: ignore[method-assign]
         self.told: dict[str, str] = {}
+        self._parent: list[Any] = []
 
     def _copied(self) -> Any:
         """The frozen reference, with weights as they come."""
@@ -78,7 +84,12 @@ class TuningTask(Task):
 
     @classmethod
     def check(cls, sections: Sections, *, run: str = "", **configured: Any) -> list[Problem]:
-        return [] if run else [Problem("it must name the run whose policy is tuned.", "task.run", run)]
+        """What it has against its settings, built around the run's policy without weights (`checking.misfits`)."""
+        return checking.misfits(cls, run, configured)
+
+    @classmethod
+    def check_recipe(cls, config: Mapping[str, Any]) -> list[Problem]:
+        return checking.without_adapters(config)
 
     def load_pretrained(self) -> dict[str, str]:
         policy, self.told = runs.trained(self.run)
@@ -90,9 +101,11 @@ class TuningTask(Task):
 
     def train(self, mode: bool = True) -> TuningTask:
         super().train(mode)
-        self.policy.eval()
+        self.refresh()  # what is validated is the policy after its last step, too
         if self.reference is not None:
             self.reference.eval()
+        if mode:
+            self._parent = []  # validation's copy of the policy as it was; no memory is spent on it meanwhile
         return self
 
     def refresh(self) -> None:
@@ -103,6 +116,24 @@ class TuningTask(Task):
     def consulted(self) -> Any:
         """The reference, in a ``with`` block without gradient."""
         return reference.consulted(self.policy, self.reference)
+
+    @contextmanager
+    def origin(self) -> Iterator[Any]:
+        """What samples are compared with in validation, in a ``with`` block without gradient.
+
+        That is the reference or, where there is none, `reference_run` or else the policy as it began, which is read
+        again and kept until training goes on.
+        """
+        if self.reference_mode != "none":
+            with self.consulted() as other:
+                yield other
+            return
+        if not self._parent:
+            policy, _ = runs.trained(self.reference_run or self.run)
+            device = next(self.policy.parameters()).device
+            self._parent = [policy.to(device).requires_grad_(False).eval()]
+        with torch.no_grad():
+            yield self._parent[0]
 
     def nothing(self) -> Tensor:
         """A loss of 0 whose gradient is 0 for all that is trained: for a batch that has nothing to learn from."""
@@ -141,12 +172,20 @@ class TuningTask(Task):
     def align(self, batch: Mapping[str, Any], outputs: Sequence[str]) -> Any:
         return self.policy.align(batch, outputs)
 
-    def tuned(self, value: Tensor | None, units: int, parts: Mapping[str, float | Tensor]) -> Loss:
-        """A loss with its parts as numbers; `value` None stands for nothing to learn from."""
+    def tuned(
+        self,
+        value: Tensor | None,
+        units: int,
+        parts: Mapping[str, float | Tensor],
+        counts: Mapping[str, int] | None = None,
+    ) -> Loss:
+        """A loss with its parts as numbers; `value` None stands for nothing to learn from, which no average counts."""
         plain = {
             name: float(part.detach()) if isinstance(part, Tensor) else float(part) for name, part in parts.items()
         }
-        return Loss(self.nothing() if value is None else value, max(units, 1), plain)
+        if value is None:
+            return Loss(self.nothing(), max(units, 1), plain, {"loss": 0, **(counts or {})})
+        return Loss(value, max(units, 1), plain, dict(counts or {}))
 
 
 def _saved(state: Mapping[str, Any]) -> runs.Structure:

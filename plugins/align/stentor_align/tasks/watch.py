@@ -1,0 +1,78 @@
+"""What is watched of a policy that learns from pairs: it answers nothing in training, so validation asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from stentor.config import ranges
+from stentor.errors import StentorError
+from stentor.interfaces.reward import Reward
+from stentor.train.assembly import build
+from stentor_align import rollout
+from stentor_align.rollout import SamplingSettings
+from stentor_align.tasks import guards
+from stentor_align.tasks.drift import Drift, manner
+from stentor_align.tasks.experience import Experience
+from stentor_align.tasks.figures import Figures
+
+_PATIENCE = 600.0
+"""Seconds that a judge may take for a batch."""
+_SEED = 0
+
+
+class Watch:
+    """Samples responses in validation, the same every time, and measures them.
+
+    Args:
+        judge: section of a reward that scores them, or None.
+        samples: to each prompt; 0: none, and nothing is measured.
+        sampling: how.
+
+    Raises:
+        StentorError: for a judge of nothing.
+    """
+
+    def __init__(self, judge: Mapping[str, Any] | None, samples: int, sampling: SamplingSettings) -> None:
+        ranges.refuse({"samples": (samples, ranges.least(samples, 0))}, "task.")
+        if judge is not None and not samples:
+            raise StentorError("a judge needs something to judge: samples must be at least 1.", path="task.samples",
+                               value=samples)  # fmt: skip
+        self.samples, self.sampling = samples, sampling
+        self._judge: Reward | None = None if judge is None else build("reward", judge, path="task.judge")
+        self._drift = Drift()
+
+    def __bool__(self) -> bool:
+        return self.samples > 0
+
+    def load_pretrained(self) -> dict[str, str]:
+        """Of the judge; its provenance."""
+        found = {} if self._judge is None else self._judge.load_pretrained()
+        return {f"judge.{key}": value for key, value in found.items()}
+
+    @torch.no_grad()
+    def figures(
+        self, policy: Any, batch: Mapping[str, Any], origin: Callable[[], AbstractContextManager[Any]]
+    ) -> Figures:
+        """``length``, ``distinct``, ``divergence``, ``drift/length``, ``drift/distinct``, and what the judge says.
+
+        Args:
+            policy: in evaluation mode.
+            batch: from the loader.
+            origin: gives what the policy began as; inside of it the policy itself may be that.
+        """
+        made = rollout.sample(policy, policy.ask(batch), self.sampling, samples=self.samples, seed=_SEED)
+        unknown = torch.full((len(made.tokens),), torch.nan)
+        found, told = Experience(dict(batch), made, unknown, Figures()), Figures()
+        own = manner(made)
+        told.add("length", [own.length] * len(made.tokens))
+        told.add("distinct", [own.distinct] * len(set(made.owners)))
+        with origin() as other:
+            told.update(guards.divergence(other, found, self.sampling))
+            told.update(self._drift.figures(other, batch, made, self.sampling, samples=self.samples, seed=_SEED))
+        if self._judge is not None:
+            told.update(guards.judged(policy, found, self._judge, timeout=_PATIENCE))
+        return told
