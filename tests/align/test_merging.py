@@ -1,6 +1,9 @@
 """Merging runs: exact, with lineage, refused where it would mean nothing."""
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import tiny
@@ -11,7 +14,7 @@ from stentor.errors import StentorError
 from stentor.train import fit, load
 from stentor.train.assembly import assemble
 from stentor.train.weights import digests, tensors
-from stentor_align import merging
+from stentor_align import mergeable, merging
 
 
 @pytest.fixture(scope="module")
@@ -109,18 +112,115 @@ def test_adapters_are_merged_first(family, tmp_path):
     torch.testing.assert_close(plain.backbone(embedded), tuned.policy.backbone(embedded), atol=1e-5, rtol=0)
 
 
-def test_what_cannot_be_merged_is_refused(family, tmp_path):
-    other = tiny.kept(tmp_path / "other", assemble(tiny.CONFIG, texts=["xyz"]))
-    backbone = {"name": "causal-lm", "dim": 16, "layers": 2, "heads": 2}
-    narrow = tiny.kept(tmp_path / "narrow", tiny.policy(backbone=backbone), backbone=backbone)
-    for names, options, told in (
-        ([family["sft1"], str(other)], {}, "different tokenizers"),
-        ([family["sft1"], str(narrow)], {}, "different models"),
-        ([family["sft1"]], {"shares": [1, 2]}, "1 runs and 2 weights"),
-        ([family["sft1"], family["sft2"]], {"shares": [float("nan"), 1]}, "finite ones"),
-        ([family["sft1"]], {"method": "ties"}, "needs a base"),
-        ([family["sft1"]], {"base": family["base"]}, "takes no base"),
-    ):
+def refused(tmp_path, capsys, *words):
+    """What the command says of words that it does not carry out, in one line; nothing is written."""
+    assert main(["merge", *map(str, words), "-o", str(tmp_path / "new")]) == 2, words
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and not (tmp_path / "new").exists(), told
+    return told
+
+
+OPTIONS = {"weights": "2,1", "base": "BASE", "scale": "0.5", "density": "0.5", "way": "0.3"}
+TAKEN = {
+    "linear": {"weights"},
+    "task-arithmetic": {"weights", "base", "scale"},
+    "ties": {"weights", "base", "scale", "density"},
+    "slerp": {"way"},
+}
+
+
+@pytest.mark.parametrize("method", TAKEN)
+def test_every_option_is_heeded_or_refused(method, family, tmp_path, capsys):
+    """An option that a method does not take is refused; of those that it takes, another value gives other weights."""
+    assert set(TAKEN) == set(mergeable.METHODS)
+    runs = [family["sft1"], family["sft2"]]
+    needed = ["--base", family["base"]] if "base" in TAKEN[method] else []
+    main(["merge", *runs, "--method", method, *needed, "-o", str(tmp_path / "plain")])
+    capsys.readouterr()
+    plain = digests(load(tmp_path / "plain")[1])
+    for option, value in OPTIONS.items():
+        words = [*runs, "--method", method, f"--{option}", value.replace("BASE", family["base"])]
+        if option not in TAKEN[method]:
+            told = refused(tmp_path, capsys, *words, *needed)
+            assert f"--{option}: the method '{method}' takes no {option}" in told
+        elif option != "base":
+            assert main(["merge", *words, *needed, "-o", str(tmp_path / option)]) == 0
+            assert digests(load(tmp_path / option)[1]) != plain, option
+    if needed:
+        assert "needs a base" in refused(tmp_path, capsys, *runs, "--method", method)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("sft1", "sft1"), "named twice"),
+        (("sft1", "sft1/../sft1", "sft2"), "named twice"),
+        (("sft1", "sft2", "--method", "ties", "--base", "sft1"), "is one of the runs"),
+        (("sft1", "--method", "slerp"), "to one other; 1 are named"),
+        (("sft1", "sft2", "dpo", "--method", "slerp"), "to one other; 3 are named"),
+        (("sft1", "--weights", "3"), "a single run is taken as it is"),
+        (("sft1", "--weights", "1,2"), "1 runs and 2 weights"),
+        (("sft1", "sft2", "--weights", ""), "numbers with commas"),
+        (("sft1", "sft2", "--weights", "1,nan"), "must be finite"),
+        (("sft1", "sft2", "--weights", "1,-1"), "their sum not 0"),
+        (("sft1", "sft2", "--method", "ties", "--base", "base", "--weights", "2,-1"), "none of them below 0"),
+        (("sft1", "sft2", "--method", "ties", "--base", "base", "--density", "0"), "at most 1, not 0"),
+        (("sft1", "sft2", "--method", "ties", "--base", "base", "--scale", "inf"), "a finite number"),
+        (("sft1", "sft2", "--method", "slerp", "--way", "1.5"), "between 0 and 1"),
+        (("sft1", "gone"), "gone"),
+    ],
+)
+def test_what_means_nothing_is_refused_in_a_sentence(words, told, family, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(Path(family["sft1"]).parent)
+    assert told in refused(tmp_path, capsys, *words)
+
+
+def test_a_task_may_be_unlearnt(family, tmp_path):
+    """Weights below 0 take away what was learnt (arXiv 2212.04089), and may add up to 0."""
+    names = [family["sft1"], family["sft2"]]
+    merging.merge(tmp_path / "new", names, "task-arithmetic", shares=[1, -1], base=family["base"])
+    base, one, two, new = (found(name) for name in (family["base"], *names, tmp_path / "new"))
+    for name, tensor in new.items():
+        torch.testing.assert_close(tensor, base[name] + one[name] - two[name], atol=1e-5, rtol=0)
+
+
+def test_a_folder_that_is_in_use_is_left_alone(family, tmp_path, monkeypatch):
+    monkeypatch.setattr(merging, "member", None)  # it is refused before any weights are read
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    for folder, told in (("file", "is a file"), ("full", "holds files already")):
         with pytest.raises(StentorError, match=told):
-            merging.merge(tmp_path / "new", names, **options)
-        assert not (tmp_path / "new").exists()
+            merging.merge(tmp_path / folder, [family["sft1"]])
+    with pytest.raises(StentorError, match="holds a run already"):
+        merging.merge(Path(family["sft2"]), [family["sft1"]])
+    assert (tmp_path / "file").read_text() == (tmp_path / "full" / "notes.txt").read_text() == "mine"
+    monkeypatch.undo()
+    (tmp_path / "empty").mkdir()
+    merging.merge(tmp_path / "empty", [family["sft1"]])
+
+
+def test_runs_that_differ_are_refused(family, tmp_path, capsys):
+    def kept(name, **changes):
+        return tiny.kept(tmp_path / name, tiny.policy(**changes), **changes)
+
+    backbone = tiny.CONFIG["backbone"]
+    letters = tiny.kept(tmp_path / "letters", assemble(tiny.CONFIG, texts=["xyz"]))
+    narrow, deep = kept("narrow", backbone={**backbone, "dim": 16}), kept("deep", backbone={**backbone, "layers": 3})
+    assert "different tokenizers (their 'text')" in refused(tmp_path, capsys, family["sft1"], letters)
+    told = refused(tmp_path, capsys, family["sft1"], narrow)
+    assert "different models" in told and re.search(r": \[\d+, 32\] and \[\d+, 16\]\)", told)
+    assert ": [32] and none)" in refused(tmp_path, capsys, deep, family["sft1"])
+    one = mergeable.member(family["sft1"])
+    with pytest.raises(StentorError, match="different vocabularies"):
+        mergeable.alike([one, replace(one, vocabulary=["another"])])
+    with pytest.raises(StentorError, match="different tasks, 'text-lm' and 'speech-lm'"):
+        mergeable.alike([one, replace(one, config={**one.config, "task": {"name": "speech-lm"}})])
+
+
+def test_options_that_no_shape_shows_are_told(family, tmp_path):
+    """With the same shapes another number of heads is another model; merging goes on, since it may be meant."""
+    backbone = {**tiny.CONFIG["backbone"], "heads": 4}
+    other = tiny.kept(tmp_path / "other", tiny.policy(backbone=backbone), backbone=backbone)
+    with pytest.warns(UserWarning, match=r"backbone.heads \(2 and 4\)"):
+        merging.merge(tmp_path / "new", [family["sft1"], str(other)])

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from stentor.errors import StentorError
-from stentor.train import made, parts, run, weights
-from stentor_align import runs
-
-Method = Literal["linear", "task-arithmetic", "ties", "slerp"]
-METHODS: tuple[Method, ...] = ("linear", "task-arithmetic", "ties", "slerp")
-Tensors = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """A run that takes part: its policy, LoRA merged.
-
-    Attributes:
-        told: its name, where its weights are from, and their hash.
-        config: a whole configuration of a run with such a model.
-        state: of tokenizers and vocabularies.
-        tensors: its weights by name.
-    """
-
-    told: dict[str, str]
-    config: dict[str, Any]
-    state: dict[str, Any]
-    tensors: Tensors
-
-
-def member(name: str) -> Member:
-    """The policy of a run, or of a tuning run the policy that it tuned.
-
-    Raises:
-        StentorError: when there is no such run.
-    """
-    recipe, _ = run.chosen(parts.folder_of(name))
-    sections, state = runs.structure_of(name)
-    policy, told = runs.trained(name)
-    around = {key: recipe.config[key] for key in ("name", "seed", "data", "train", "evaluate")}
-    return Member(told, {**around, **sections}, state, weights.tensors(policy))
+from stentor.train import made
+from stentor_align.mergeable import Method, Tensors, alike, check, free, member
 
 
 def merge(
@@ -57,33 +21,32 @@ def merge(
     *,
     shares: Sequence[float] | None = None,
     base: str = "",
-    scale: float = 1.0,
-    density: float = 0.2,
-    way: float = 0.5,
+    scale: float | None = None,
+    density: float | None = None,
+    way: float | None = None,
 ) -> None:
     """Write a run whose weights are merged from those of other runs.
 
     Args:
-        folder: of the new run; must not hold one.
-        names: the runs; a single one is taken as it is.
+        folder: of the new run; must be empty, or not there.
+        names: the runs; with ``linear`` a single one is taken as it is.
         method: see the functions of these names.
-        shares: of each run; default: equal.
+        shares: of each run, not for ``slerp``; default: equal.
         base: run that the others began as, for ``task-arithmetic`` and ``ties``.
-        scale: of what is added to the base.
-        density: for ``ties``, the share of each difference that is kept.
-        way: for ``slerp``, how far to go from the first to the second.
+        scale: of what is added to the base; default: 1.
+        density: for ``ties``, the share of each difference that is kept; default: 0.2.
+        way: for ``slerp``, how far to go from the first to the second; default: 0.5.
 
     Raises:
-        StentorError: when runs are missing or differ in model or tokenizer, or the method does not take them.
+        StentorError: when the method does not take an option, something is in the folder, or runs are missing, named
+            twice, or differ in model, tokenizer or vocabulary.
     """
+    check(method, names, {"weights": shares, "base": base, "scale": scale, "density": density, "way": way})
+    free(folder)
     shares = [1.0] * len(names) if shares is None else list(shares)
-    if len(shares) != len(names) or not all(map(math.isfinite, shares)) or not sum(shares):
-        raise StentorError(f"there are {len(names)} runs and {len(shares)} weights: finite ones, whose sum is not 0.",
-                           path="--weights")  # fmt: skip
-    if bool(base) != (method in ("task-arithmetic", "ties")):
-        raise StentorError(
-            f"the method '{method}' {'takes no' if base else 'needs a'} base.", path="--base", value=base
-        )
+    scale = 1.0 if scale is None else scale
+    density = 0.2 if density is None else density
+    way = 0.5 if way is None else way
     members = [member(name) for name in names]
     origin = member(base) if base else None
     alike([*members, *([origin] if origin else [])])
@@ -97,30 +60,13 @@ def merge(
         merged, told = ties(origin.tensors, tensors, shares, scale=scale, density=density), {**told, "density": density}
     elif origin is not None:
         merged = task_arithmetic(origin.tensors, tensors, shares, scale=scale)
-    parents = [{**one.told, "weight": share} for one, share in zip(members, shares, strict=True)]
+    parents: list[dict[str, Any]] = [dict(one.told) for one in members]
+    if method != "slerp":  # which goes by its way
+        parents = [{**one, "weight": share} for one, share in zip(parents, shares, strict=True)]
     lineage = {"run": list(names), "method": method, "parents": parents, **told}
     if origin is not None:
         lineage["base"] = origin.told
     made.write(folder, members[0].config, members[0].state, merged, lineage)
-
-
-def alike(members: Sequence[Member]) -> None:
-    """Refuse runs that cannot be merged.
-
-    Raises:
-        StentorError: when tokenizers, tensors or shapes differ.
-    """
-    first = members[0]
-    shapes = {name: tensor.shape for name, tensor in first.tensors.items()}
-    for other in members[1:]:
-        pair = f"the runs '{first.told['name']}' and '{other.told['name']}'"
-        if other.state != first.state:
-            raise StentorError(f"{pair} have different tokenizers.")
-        theirs = {name: tensor.shape for name, tensor in other.tensors.items()}
-        odd = sorted(name for name in shapes.keys() | theirs.keys() if shapes.get(name) != theirs.get(name))
-        if odd:
-            raise StentorError(f"{pair} have different models: {len(odd)} tensors differ in name or shape, e.g. "
-                               f"'{odd[0]}'.")  # fmt: skip
 
 
 def linear(members: Sequence[Tensors], shares: Sequence[float]) -> dict[str, Tensor]:

@@ -14,19 +14,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders; of a run that tuned a policy, the policy")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the new run")
     parser.add_argument("--method", choices=_METHODS, default="linear", help="default: linear")
-    parser.add_argument("--weights", default="", metavar="A,B,...", help="of the runs, e.g. 5,5,1 (default: equal)")
-    parser.add_argument("--base", default="", metavar="RUN", help="what the others began as (task-arithmetic, ties)")
-    parser.add_argument("--scale", type=float, default=1.0, help="of what is added to the base (default 1)")
-    parser.add_argument("--density", type=float, default=0.2, help="share of each difference that ties keeps (0.2)")
-    parser.add_argument("--way", type=float, default=0.5, help="how far slerp goes to the second run (default 0.5)")
+    parser.add_argument("--weights", metavar="A,B,...", help="of the runs, e.g. 5,5,1 (not slerp; default: equal)")
+    parser.add_argument("--base", metavar="RUN", help="what the others began as (task-arithmetic, ties)")
+    parser.add_argument("--scale", type=float, help="of what is added to the base (task-arithmetic, ties; default 1)")
+    parser.add_argument("--density", type=float, help="share of each difference that is kept (ties; default 0.2)")
+    parser.add_argument("--way", type=float, help="how far to go to the second run (slerp; default 0.5)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from stentor_align.merging import merge
 
-    given = arguments.weights.split(",") if arguments.weights else []
+    shares = None
     try:
-        shares = [float(one) for one in given] or None
+        if arguments.weights is not None:
+            shares = [float(one) for one in arguments.weights.split(",")]
     except ValueError as cause:
         raise StentorError("it must be numbers with commas between them.", path="--weights",
                            value=arguments.weights) from cause  # fmt: skip
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.runs,
         arguments.method,
         shares=shares,
-        base=arguments.base,
+        base=arguments.base or "",
         scale=arguments.scale,
         density=arguments.density,
         way=arguments.way,
