@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import tiny
@@ -168,6 +171,15 @@ def test_failures_are_told_in_words():
     process.close()
     with pytest.raises(WorkerDied, match="'odd' ended"):
         process.call("__eq__", 1)
+    with pytest.raises(StentorError, match="rollout_device: it must be a device such as cpu"):
+        WorkerSettings(rollout_device="gpu")
+    if not torch.cuda.is_available():
+        sampler = SamplingProcess(tiny.policy(), WorkerSettings(rollout=True, rollout_device="cuda:7"))
+        with pytest.raises(StentorError, match="rollout_device: this machine has no such device"):
+            sampler.begin(BATCH, PLAIN, samples=2, seed=0)
+        scoring = ScoringProcesses(REWARD, WorkerSettings(reward=1, reward_device="cuda:7"))
+        with pytest.raises(StentorError, match="reward_device: this machine has no such device"):
+            scoring.load_pretrained()
     failing = Process(WorkerSettings, False, "cpu", True, threads=1, name="wrong")
     with pytest.raises(StentorError, match="ahead: it must be false"):
         failing.finish()
@@ -180,3 +192,27 @@ def test_shares_differ_by_one_at_most():
             assert [place for share in found for place in range(count)[share]] == list(range(count))
             sizes = [share.stop - share.start for share in found]
             assert max(sizes) - min(sizes) <= 1 and len(found) <= processes
+
+
+def test_workers_end_with_the_process_that_made_them(tmp_path):
+    script = tmp_path / "main.py"
+    script.write_text(
+        "import time\n"
+        "from stentor_align.workers.process import Process\n"
+        "from stentor_align.workers.settings import WorkerSettings\n"
+        "if __name__ == '__main__':\n"
+        "    process = Process(WorkerSettings, threads=1, name='left')\n"
+        "    process.finish()\n"
+        "    print(process._child.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as made:
+        child = int(made.stdout.readline())
+        made.kill()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and Path(f"/proc/{child}/cmdline").exists():
+        if "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
+            break
+        time.sleep(0.1)
+    else:
+        assert not Path(f"/proc/{child}").exists(), "a worker outlives the run"

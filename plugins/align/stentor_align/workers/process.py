@@ -98,6 +98,21 @@ class Process:
         return WorkerDied(f"process '{self.name}' ended from outside (exit code {code}), perhaps for want of memory")
 
 
+def on(device: str, place: str) -> torch.device:
+    """A device of this machine, for the object of a worker.
+
+    Raises:
+        StentorError: when the machine does not have it.
+    """
+    found = torch.device(device)
+    try:
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as cause:
+        told = f"this machine has no such device ({' '.join(str(cause).split())[:80]})."
+        raise StentorError(told, path=place, value=device) from cause
+    return found
+
+
 def _ended(child: Any, pipe: Connection) -> None:
     pipe.close()
     child.kill()

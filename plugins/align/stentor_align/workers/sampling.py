@@ -15,7 +15,7 @@ from stentor_align import rows
 from stentor_align.rollout import Rollout, SamplingSettings
 from stentor_align.tasks import experience
 from stentor_align.tasks.experience import Answers
-from stentor_align.workers.process import Process
+from stentor_align.workers.process import Process, on
 from stentor_align.workers.settings import WorkerSettings
 
 
@@ -125,7 +125,7 @@ class _Sampler:
     """The policy in its process."""
 
     def __init__(self, copied: bytes, device: str, number: int) -> None:
-        self.device = torch.device(device)
+        self.device = on(device, "task.workers.rollout_device")
         self.policy: Any = pickle.loads(copied).to(self.device).requires_grad_(False).eval()
         self._own = dict(self.policy.named_parameters())
         self._number = number

@@ -17,7 +17,7 @@ from stentor.interfaces.reward import Reward, Scores
 from stentor.train.assembly import build
 from stentor_align.rewards import safety
 from stentor_align.rewards.safety import Items
-from stentor_align.workers.process import Process, WorkerDied
+from stentor_align.workers.process import Process, WorkerDied, on
 from stentor_align.workers.settings import WorkerSettings
 
 
@@ -43,13 +43,16 @@ class ScoringProcesses(Reward):
 
     def load_pretrained(self) -> dict[str, str]:
         self._pretrained = True
-        found = [process.call("load_pretrained") for process in map(self._ready, range(len(self._processes)))]
-        told: dict[str, str] = found[0]
-        return told
+        self._start(len(self._processes))
+        told: list[dict[str, str]] = [
+            self._ready(place).call("load_pretrained") for place in range(len(self._processes))
+        ]
+        return told[0]
 
     def score(self, prompts: Items, responses: Items) -> Scores:
         shares = _shares(len(responses), len(self._processes))
         given = [[_sent(one, self._whole) for one in responses[share]] for share in shares]
+        self._start(len(shares))
         begun = [self._begin(place, prompts[shares[place]], some) for place, some in enumerate(given)]
         until = time.monotonic() + self.timeout if self.timeout else None
         found: list[Scores] = []
@@ -69,6 +72,7 @@ class ScoringProcesses(Reward):
         try:
             self._ready(place).begin("score", list(prompts), list(responses))
         except (WorkerDied, StentorError) as error:
+            self._end(place)
             return str(error)
         return ""
 
@@ -87,17 +91,20 @@ class ScoringProcesses(Reward):
         warnings.warn(f"reward '{name}': {why}; {count} samples are left out", stacklevel=2)
         return Scores(torch.full((count,), torch.nan), {})
 
+    def _start(self, count: int) -> None:
+        """Let the first `count` places have a process that lives; new ones start side by side."""
+        for place in range(count):
+            process = self._processes[place]
+            if process is None or not process.alive:
+                settings = self.settings
+                given = self.section, settings.reward_device, self._pretrained
+                self._processes[place] = Process(_Scorer, *given, threads=settings.threads, name=f"reward-{place}")
+
     def _ready(self, place: int) -> Process:
-        """The process at `place`, a new one where there is none that lives."""
+        """The process at `place`, once it has what it needs."""
         process = self._processes[place]
-        if process is None or not process.alive:
-            settings = self.settings
-            name = f"reward-{place}"
-            process = Process(_Scorer, self.section, settings.reward_device, threads=settings.threads, name=name)
-            process.finish()
-            self._processes[place] = process
-            if self._pretrained:
-                process.call("load_pretrained")
+        assert process is not None
+        process.finish()
         return process
 
     def _end(self, place: int) -> None:
@@ -144,12 +151,14 @@ class _Sent(Mapping[str, Any]):
 class _Scorer:
     """The reward in its process."""
 
-    def __init__(self, section: Mapping[str, Any], device: str) -> None:
+    def __init__(self, section: Mapping[str, Any], device: str, pretrained: bool) -> None:
         self._reward: Reward = build("reward", section, path="task.reward")
-        self._reward.to(torch.device(device))
+        self._reward.to(on(device, "task.workers.reward_device"))
+        self._told = self._reward.load_pretrained() if pretrained else {}
 
     def load_pretrained(self) -> dict[str, str]:
-        return self._reward.load_pretrained()
+        self._told = self._told or self._reward.load_pretrained()
+        return self._told
 
     @torch.no_grad()
     def score(self, prompts: Items, responses: Items) -> tuple[Tensor, dict[str, Tensor]]:

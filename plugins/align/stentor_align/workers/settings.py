@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from stentor.config import ranges
 
 
@@ -37,6 +39,8 @@ class WorkerSettings:
                 "ahead": (self.rollout or not self.ahead, "false where rollout is false: one process does one thing"),
                 "reward": ranges.least(self.reward, 0),
                 "threads": ranges.least(self.threads, 0),
+                "rollout_device": _device(self.rollout_device),
+                "reward_device": _device(self.reward_device),
             },
         )
 
@@ -44,6 +48,15 @@ class WorkerSettings:
     def of(cls, given: WorkerSettings | Mapping[str, Any]) -> WorkerSettings:
         """What a component's constructor is given, as settings."""
         return given if isinstance(given, WorkerSettings) else cls(**given)
+
+
+def _device(name: str) -> ranges.Finding:
+    """Whether torch knows such a device; whether this machine has it is seen when it is used."""
+    try:
+        torch.device(name)
+    except RuntimeError:
+        return False, f"a device such as cpu or cuda:1, not '{name}'"
+    return True, ""
 
 
 ALONE = WorkerSettings()
