@@ -1,4 +1,6 @@
-"""Reinforcement learning in two processes: samples of their own, one model, one price of divergence, exact resume."""
+"""Reinforcement learning in two processes: samples of their own, one model, one price of divergence, exact resume;
+one process's samples may all be lost.
+"""
 
 import os
 import shutil
@@ -42,3 +44,14 @@ def test_tunes_and_resumes(tmp_path, name):
     run("resume", name, folder)
     again = load_file(checkpoint.newest(folder / "checkpoints").weights)
     assert all(torch.equal(expected[tensor], again[tensor]) for tensor in expected)
+
+
+@pytest.mark.parametrize("name", ["ppo", "grpo", "raft"])
+def test_goes_on_alike_where_all_samples_of_one_process_are_lost(tmp_path, name):
+    tiny.kept(tmp_path / "parent")
+    tiny.manifest(tmp_path, tiny.preferred())
+    run("lose", name, tmp_path / "run")
+    assert [line["step"] for line in tiny.lines(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
+    one, other = ((tmp_path / f"weights-{rank}.txt").read_text().splitlines() for rank in (0, 1))
+    assert one == other and len(one) == 6, "what one process learns, the other takes over"
+    assert len(set(one)) > 3, "there was something to learn"
