@@ -2,7 +2,8 @@
 
 A metric gives (errors, units) per utterance; its value is total errors over total units, so the utterance is what is
 resampled (Bisani and Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation").
-Approximate randomisation is Noreen's (1989), the adjustment for several comparisons Holm's (1979).
+Approximate randomisation is Noreen's (1989), the adjustment for several comparisons Holm's (1979), the bootstrap over
+runs and items Owen's (2007, "The pigeonhole bootstrap").
 """
 
 from __future__ import annotations
@@ -82,6 +83,44 @@ def over_seeds(values: Sequence[float], *, confidence: float = 0.95) -> Interval
     spread = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     half = t_quantile(0.5 + confidence / 2, len(values) - 1) * spread
     return Interval(mean, mean - half, mean + half)
+
+
+def hierarchical(
+    values: Sequence[Sequence[float]], *, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """Mean over repeated runs of their means over items, with an interval that counts runs and items as drawn.
+
+    Each resample draws runs, then items, the same items for all of its runs: what makes an item hard makes it hard for
+    every run, so that runs on the same items do not make up for items that are few. A single run leaves the bootstrap
+    over items. Few runs are spread too little by the bootstrap (their variance by a factor of ``(runs - 1) / runs``),
+    so that with three of them the interval is on the narrow side.
+
+    Args:
+        values: float [runs, items]; NaN where a run has no value of an item.
+        resamples: how many.
+        confidence: share of the resamples within the bounds.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: when runs differ in their number of items.
+    """
+    if len({len(run) for run in values}) > 1:
+        raise ValueError(f"runs need the same items, not {' and '.join(str(len(run)) for run in values)} of them")
+    table = np.asarray([run for run in values if not np.isnan(run).all()], dtype=float)
+    if not table.size:
+        return Interval(math.nan, math.nan, math.nan)
+    known, filled = (~np.isnan(table)).astype(float), np.nan_to_num(table)
+
+    def draw(random: np.random.Generator, rows: int) -> np.ndarray:
+        times, items = (random.multinomial(size, np.full(size, 1 / size), rows) for size in table.shape)
+        with np.errstate(invalid="ignore"):
+            means = (items @ filled.T) / (items @ known.T)  # [rows, runs]
+        used = times * ~np.isnan(means)
+        with np.errstate(invalid="ignore"):
+            return np.asarray((used * np.nan_to_num(means)).sum(1) / used.sum(1))
+
+    value = float((filled.sum(1) / known.sum(1)).mean())
+    return Interval(value, *_bounds(np.concatenate(list(_blocks(draw, table.shape[1], resamples, seed))), confidence))
 
 
 def compare_seeds(first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95) -> Comparison:

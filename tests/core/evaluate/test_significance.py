@@ -9,6 +9,7 @@ from stentor.evaluate.significance import (
     bootstrap,
     compare,
     compare_seeds,
+    hierarchical,
     holm,
     over_seeds,
     ratio,
@@ -95,6 +96,40 @@ def test_mean_over_seeds():
     interval = over_seeds([1.0, 2.0, 3.0])
     assert interval.value == 2 and interval.high == pytest.approx(2 + 4.3027 / math.sqrt(3), abs=1e-3)
     assert math.isnan(over_seeds([1.0]).low)
+
+
+def test_one_run_leaves_the_bootstrap_over_its_items_and_twins_add_nothing():
+    """Twins say the same of every item: as many as they are, the items stay as few."""
+    values = np.random.default_rng(3).normal(size=80)
+    alone, twins, plain = hierarchical([values]), hierarchical([values] * 5), bootstrap([(v, 1.0) for v in values])
+    assert alone.value == pytest.approx(plain.value) == pytest.approx(twins.value)
+    for found in (alone, twins):
+        assert found.high - found.low == pytest.approx(plain.high - plain.low, rel=0.08)
+
+
+def test_runs_that_differ_widen_the_interval_whatever_their_items_say():
+    found = hierarchical([[0.0] * 50, [1.0] * 50, [5.0] * 50])
+    assert (found.value, found.low, found.high) == (2, 0, 5)  # each bound is a draw of one run alone, 1 in 27
+
+
+def test_the_interval_over_runs_and_items_covers_where_that_over_items_alone_does_not():
+    hits = [0, 0]
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        table = random.normal(size=(8, 1)) + random.normal(size=(1, 40)) + random.normal(size=(8, 40))
+        options = {"resamples": 400, "confidence": 0.9, "seed": seed}
+        both, items = hierarchical(table, **options), bootstrap([(v, 1.0) for v in table.mean(0)], **options)
+        hits = [count + (one.low <= 0 <= one.high) for count, one in zip(hits, (both, items), strict=True)]
+    assert 48 <= hits[0] <= 60 and hits[1] < 40
+
+
+def test_what_a_run_has_no_value_of_is_no_item_of_that_run():
+    nan = math.nan
+    assert hierarchical([[1.0, nan, 3.0], [nan, nan, 5.0], [nan] * 3]).value == (2 + 5) / 2
+    assert hierarchical([[1.0, nan], [nan, 1.0]]) == hierarchical([[1.0, 1.0], [1.0, 1.0]])
+    assert math.isnan(hierarchical([]).value) and math.isnan(hierarchical([[nan], [nan]]).low)
+    with pytest.raises(ValueError, match="same items"):
+        hierarchical([[1.0], [1.0, 2.0]])
 
 
 def test_paired_t_over_seeds():
