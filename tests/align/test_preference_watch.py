@@ -92,6 +92,19 @@ def test_a_judge_hears_what_the_policy_says_and_not_the_pairs(parent):
     assert 0 < told["judge"] < 1
 
 
+def test_a_judge_is_loaded_to_judge_and_missed_before_there_is_a_run(parent, tmp_path):
+    """Whoever loads the tuned policy needs no judge."""
+    judge = {"name": "bradley-terry", "run": str(tmp_path / "no-such-run")}
+    train = tiny.manifest(tmp_path, tiny.preferred())
+    with pytest.raises(StentorError, match="holds no run"):
+        fit(tiny.recipe({"name": "dpo", "run": str(parent), "judge": judge}, train), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+    task = tuned(parent, judge=judge)
+    assert task.predict(BATCH)
+    with pytest.raises(StentorError, match="holds no run"):
+        task.eval().training_loss(BATCH)
+
+
 def test_rows_without_pairs_are_prompts_all_the_same(parent):
     task = tuned(parent).eval()
     found = task.training_loss(tiny.batch("abc", "fed"))

@@ -105,12 +105,10 @@ class DPOTask(TuningTask):
     def check_recipe(cls, config: Mapping[str, Any]) -> list[Problem]:
         return [*super().check_recipe(config), *checking.without_log_probs(config)]
 
-    def load_pretrained(self) -> dict[str, str]:
-        return super().load_pretrained() | self.watch.load_pretrained()
-
     def acquaint(self, rows: Sequence[Utterance]) -> None:
-        """Refuse a training set without a pair that could be learnt from."""
+        """Refuse a training set without a pair that could be learnt from, and a judge that cannot be loaded."""
         require(rows, self.policy, margin=self.margin, fit=self._fit)
+        self.watch.load_judge()
 
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
         self.refresh()

@@ -43,15 +43,17 @@ class Watch:
                                value=samples)  # fmt: skip
         self.samples, self.sampling = samples, sampling
         self._judge: Reward | None = None if judge is None else build("reward", judge, path="task.judge")
+        self._loaded = False
         self._drift = Drift()
 
     def __bool__(self) -> bool:
         return self.samples > 0
 
-    def load_pretrained(self) -> dict[str, str]:
-        """Of the judge; its provenance."""
-        found = {} if self._judge is None else self._judge.load_pretrained()
-        return {f"judge.{key}": value for key, value in found.items()}
+    def load_judge(self) -> None:
+        """Read the judge's weights, once; a policy that is loaded to speak or to be merged needs none of them."""
+        if self._judge is not None and not self._loaded:
+            self._judge.load_pretrained()
+            self._loaded = True
 
     @torch.no_grad()
     def figures(
@@ -64,6 +66,7 @@ class Watch:
             batch: from the loader.
             origin: gives what the policy began as; inside of it the policy itself may be that.
         """
+        self.load_judge()
         made = rollout.sample(policy, policy.ask(batch), self.sampling, samples=self.samples, seed=_SEED)
         unknown = torch.full((len(made.tokens),), torch.nan)
         found, told = Experience(dict(batch), made, unknown, Figures()), Figures()
