@@ -15,11 +15,12 @@ from stentor.errors import StentorError
 from stentor.interfaces.reward import Reward
 from stentor.interfaces.task import Loss
 from stentor.train.assembly import build
-from stentor_align import rollout, runs
+from stentor_align import rollout
 from stentor_align.logprobs import Read, Scored
 from stentor_align.losses import masks
 from stentor_align.rollout import Rollout, SamplingSettings
 from stentor_align.tasks import experience, guards
+from stentor_align.tasks.drift import Drift
 from stentor_align.tasks.experience import Answers, Experience, Unfinished
 from stentor_align.tasks.figures import Figures
 from stentor_align.tasks.tuning import TuningTask
@@ -29,6 +30,8 @@ from stentor_align.workers.settings import ALONE, WorkerSettings
 
 TIMEOUT = 600.0
 """Seconds for the rewards of a batch."""
+_VALIDATED = 0
+"""Seed of the samples of validation, the same every time."""
 _QUIET = 10
 """After so many batches without any reward, one after the other, a run says that it learns nothing."""
 
@@ -39,7 +42,8 @@ class ReinforcedTask(TuningTask):
     Responses may be learnt from several times; batches that come in between are passed over. In validation nothing is
     learnt: the loss is minus the mean reward, of samples that are the same every time. What guards against a reward
     that is gamed (`stentor_align.tasks.guards`) is measured there: the judge's scores, the divergence from what the
-    policy is held to or else from what it began as, and what tricks would earn.
+    policy is held to or else from what it began as, how much longer and less various its responses are than that one's,
+    and what tricks would earn.
 
     Args:
         policy: what is tuned.
@@ -87,7 +91,7 @@ class ReinforcedTask(TuningTask):
         self.workers, self.timeout = WorkerSettings.of(workers), timeout
         self._reward: Reward = self._scorer(reward)
         self._judge: Reward | None = None if judge is None else build("reward", judge, path="task.judge")
-        self._compared: list[Any] = []
+        self._drift = Drift()
         self.sampling = SamplingSettings.of(sampling)
         self.samples, self.iterations, self.unfinished = samples, iterations, unfinished
         self.register_buffer("bearing", masks.bearing(policy.vocabulary, left_out), persistent=False)
@@ -119,12 +123,6 @@ class ReinforcedTask(TuningTask):
         judged = {} if self._judge is None else self._judge.load_pretrained()
         told |= {f"reward.{key}": value for key, value in self._reward.load_pretrained().items()}
         return told | {f"judge.{key}": value for key, value in judged.items()}
-
-    def train(self, mode: bool = True) -> ReinforcedTask:
-        super().train(mode)
-        if mode:
-            self._compared = []  # validation's copy of the policy as it was; no memory is spent on it meanwhile
-        return self
 
     @abstractmethod
     def learn(self, found: Experience, extra: dict[str, Any]) -> Loss:
@@ -189,7 +187,7 @@ class ReinforcedTask(TuningTask):
     def _validated(self, batch: Mapping[str, Any]) -> Loss:
         if self._coming is not None:
             self._coming.answers(self.policy)  # the process that samples does one thing at a time
-        found = self.gather(batch, seed=0)
+        found = self.gather(batch, seed=_VALIDATED)
         told = found.figures
         told.update(guards.probed(self.policy, found, self._reward, self.sampling, timeout=self.limit))
         told.update(self._strayed(found))
@@ -199,13 +197,11 @@ class ReinforcedTask(TuningTask):
         return Loss(value, len(found.usable), told.means, {**told.counts, "loss": len(found.usable)})
 
     def _strayed(self, found: Experience) -> Figures:
-        if self.reference_mode != "none":
-            with self.consulted() as other:
-                return guards.divergence(other, found, self.sampling)
-        if not self._compared:
-            policy = runs.trained(self.reference_run or self.run)[0]
-            self._compared = [policy.to(self.bearing.device).requires_grad_(False).eval()]
-        return guards.divergence(self._compared[0], found, self.sampling)
+        with self.origin() as other:
+            told = guards.divergence(other, found, self.sampling)
+            options: dict[str, Any] = {"samples": self.samples, "seed": _VALIDATED}
+            told.update(self._drift.figures(other, found.batch, found.rollout, self.sampling, **options))
+        return told
 
     def scored(self, policy: Any, found: Experience, rows: Sequence[int]) -> tuple[Scored, Read]:
         """Log-probabilities of the responses `rows` under `policy`."""
