@@ -9,7 +9,7 @@ import torch
 
 from stentor.interfaces.reward import Reward, Scores
 from stentor.plugins import registry
-from stentor.train import fit
+from stentor.train import fit, load
 from stentor.train.assembly import assemble
 from stentor_align.rewards import safety
 from stentor_align.tasks.figures import Figures
@@ -99,3 +99,16 @@ def test_what_was_given_up_is_not_asked_again_before_it_is_done():
     time.sleep(0.6)
     reward.slow = 0.0
     assert safety.score(reward, *asked, timeout=5).total.tolist() == [1]
+
+
+def test_a_tuned_run_that_is_loaded_to_answer_needs_no_reward(parent, tmp_path, monkeypatch):
+    train = tiny.manifest(tmp_path, [("abc", {}), ("fed", {})])
+    task = {"name": "grpo", "run": str(parent), "reward": {"name": "moody"}, "samples": 2}
+    read = []
+    monkeypatch.setattr(Moody, "load_pretrained", lambda self: read.append(1) or {"name": "moody"})
+    assert fit(tiny.recipe(task, train, steps=2), tmp_path / "run", progress=False)
+    assert read == [1] and "reward.name" in (tmp_path / "run" / "provenance.json").read_text()
+    _, found = load(tmp_path / "run")
+    assert found.predict(tiny.batch("abc")) and read == [1]
+    found.train().training_loss(tiny.batch("abc"))
+    assert read == [1, 1]

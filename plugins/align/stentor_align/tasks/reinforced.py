@@ -97,7 +97,7 @@ class ReinforcedTask(TuningTask):
         self.register_buffer("bearing", masks.bearing(policy.vocabulary, left_out), persistent=False)
         self._sampler = SamplingProcess(policy, self.workers) if self.workers.rollout else None
         self._coming: Coming | None = None
-        self._silent = 0
+        self._silent, self._loaded = 0, False
         self._kept: Experience | None = None
         self._extra: dict[str, Any] = {}
         self._uses = 0
@@ -119,9 +119,13 @@ class ReinforcedTask(TuningTask):
         return self.iterations == 1 and not self.workers.ahead
 
     def load_pretrained(self) -> dict[str, str]:
-        told = super().load_pretrained()
+        return super().load_pretrained() | (self._load_rewards() if self.fresh else {})
+
+    def _load_rewards(self) -> dict[str, str]:
+        """Let reward and judge read their weights; a run that is loaded to answer needs neither."""
+        self._loaded = True
+        told = {f"reward.{key}": value for key, value in self._reward.load_pretrained().items()}
         judged = {} if self._judge is None else self._judge.load_pretrained()
-        told |= {f"reward.{key}": value for key, value in self._reward.load_pretrained().items()}
         return told | {f"judge.{key}": value for key, value in judged.items()}
 
     @abstractmethod
@@ -133,6 +137,8 @@ class ReinforcedTask(TuningTask):
         return {}
 
     def training_loss(self, batch: Mapping[str, Any]) -> Loss:
+        if not self._loaded:
+            self._load_rewards()
         if not self.training:
             return self._validated(batch)
         self.refresh()

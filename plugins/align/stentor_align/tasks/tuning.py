@@ -29,6 +29,7 @@ class TuningTask(Task):
         reinforced: whether it samples its own responses: its loss is then a means to a gradient and need not fall.
         structure: how the policy is built.
         told: where the policy's weights came from.
+        fresh: whether it is a run that begins, rather than one that is loaded to go on or to answer.
 
     Args:
         policy: the task of `run`; has to be a `stentor.interfaces.policy.Policy`.
@@ -41,6 +42,7 @@ class TuningTask(Task):
     roles: ClassVar[Mapping[str, str]] = {}
     reinforced: ClassVar[bool] = False
     structure: runs.Structure
+    fresh: bool = True
 
     def __init__(self, policy: Any, *, run: str, reference: Mode = "none", reference_run: str = "") -> None:
         super().__init__()
@@ -79,7 +81,7 @@ class TuningTask(Task):
             raise StentorError("it must name the run whose policy is tuned.", path="task.run")
         structure = runs.structure_of(run) if state is None else _saved(state)
         made = cls(runs.built(structure, run), run=run, **configured)
-        made.structure = structure
+        made.structure, made.fresh = structure, state is None
         return made
 
     @classmethod
