@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from itertools import combinations
 from urllib.error import HTTPError
@@ -15,6 +17,12 @@ import soundfile
 
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
+from stentor_align.prefer import gate
+from stentor_align.prefer.questions import questions
+from stentor_align.prefer.server import Server
+from stentor_align.prefer.showing import Showing
+from stentor_align.prefer.sitting import Sitting
+from stentor_align.prefer.votes import Votes
 
 RATE = 16000
 _SAID = ["".join(letters) for letters in combinations("abcdef", 3)]
@@ -37,6 +45,30 @@ def pairs(folder, count=6, *, heard=0):
     place = folder / "pairs.jsonl.gz"
     manifest.save(place, rows)
     return place
+
+
+def asked(place, seed=0):
+    """The questions of a manifest, and what was left out."""
+    return questions(manifest.load(place), place.parent, seed)
+
+
+@contextmanager
+def served(place, output, *, seed=0, host="127.0.0.1", **options):
+    """A server in this process; its address and its sitting."""
+    found, dropped = asked(place, seed)
+    assert not dropped
+    log = Votes(output.with_name("out.votes.jsonl"), "these")
+    sitting = Sitting(found, log, output, **options)
+    server = Server(host, 0, sitting, Showing("pairs"))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server.address, sitting
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        log.close()
 
 
 def tone(pitch):
@@ -64,16 +96,22 @@ def comparing(*words, port=0):
 
 
 def ask(address, path, body=None, **headers):
-    """Status and decoded answer."""
+    """Status and decoded answer; what is posted shows the token of the page, unless it shows another."""
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    shown = {} if data is None or gate.HEADER in headers else {gate.HEADER: token(address)}
+    request = Request(address + path, data, {"Content-Type": "application/json", **shown, **headers})
     try:
-        with _open(
-            Request(address + path, data, {"Content-Type": "application/json", **headers}), timeout=30
-        ) as answer:
+        with _open(request, timeout=30) as answer:
             status, content, kind = answer.status, answer.read(), answer.headers["Content-Type"]
     except HTTPError as refused:
         status, content, kind = refused.code, refused.read(), refused.headers["Content-Type"]
     return status, json.loads(content) if kind == "application/json" else content
+
+
+def token(address):
+    """What the page at an address is given to show."""
+    with _open(address, timeout=30) as answer:
+        return re.search(r'<meta name="token" content="([^"]+)">', answer.read().decode())[1]
 
 
 def following(address, tab):

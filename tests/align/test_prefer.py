@@ -7,13 +7,13 @@ import os
 import re
 import threading
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import replace
 
 import comparing
 import pytest
 import soundfile
 import tiny
+from comparing import asked, served
 
 from stentor.cli import main
 from stentor.data import manifest
@@ -21,33 +21,8 @@ from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor_align.prefer import votes as votes_module
 from stentor_align.prefer.questions import questions
-from stentor_align.prefer.server import Server
 from stentor_align.prefer.showing import Showing
-from stentor_align.prefer.sitting import Sitting
 from stentor_align.prefer.votes import Votes
-
-
-def asked(place, seed=0):
-    return questions(manifest.load(place), place.parent, seed)
-
-
-@contextmanager
-def served(place, output, *, seed=0, **options):
-    """A server in this process; its address and its sitting."""
-    found, dropped = asked(place, seed)
-    assert not dropped
-    log = Votes(output.with_name("out.votes.jsonl"), "these")
-    sitting = Sitting(found, log, output, **options)
-    server = Server("127.0.0.1", 0, sitting, Showing("pairs"))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield server.address, sitting
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        log.close()
 
 
 def test_sides_and_order_are_drawn_by_the_seed(tmp_path):

@@ -24,6 +24,11 @@ _SOURCE = (
     "a run, which answers PROMPTS (default: its validation set); or a manifest whose rows have 'chosen' and "
     "'rejected', 'ranked', or 'responses', texts or {audio: FILE}"
 )
+_HOST = (
+    "address to listen on (default 127.0.0.1, which this machine alone reaches; with any other one the page opens only "
+    "with the token in the address that is printed: whoever has that may listen and vote, and it goes over the network "
+    "unencrypted)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,12 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--temperature", type=float, default=1.0, help="of the samples (default 1)")
     server = parser.add_argument_group("server")
-    server.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine)")
+    server.add_argument("--host", default="127.0.0.1", help=_HOST)
     server.add_argument("--port", type=int, default=8808, help="0 takes a free one (default 8808)")
     server.add_argument("--no-open", action="store_true", help="leave opening a browser to me")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from stentor_align.prefer.address import check
     from stentor_align.prefer.questions import questions
     from stentor_align.prefer.sitting import Sitting
     from stentor_align.prefer.votes import Votes
@@ -59,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if output.exists() and not log.exists():
         told = "it is there already, and no votes are beside it; name another file with -o."
         raise StentorError(told, path=str(output))
+    check(arguments.host, arguments.port)  # a run may be asked for hours before the page is there
     asked = _source(arguments, output)
     votes = Votes(log, f"{asked.identity}, seed {arguments.seed}")
     try:
@@ -83,6 +90,8 @@ def _source(arguments: argparse.Namespace, output: Path) -> Source:
     if Path(arguments.source).is_dir():
         from stentor_align.prefer.sampled import Asked, Sampled
 
+        if arguments.samples < 2:
+            raise StentorError("a comparison needs two responses at least.", path="--samples", value=arguments.samples)
         asked = Asked(*(getattr(arguments, name) for name in ("prompts", "rows", "samples", "temperature", "seed")))
         return Sampled(arguments.source, asked, beside(output, "samples.jsonl"), beside(output, "audio"))
     if arguments.prompts:
@@ -102,13 +111,15 @@ def _tell_dropped(output: Path, dropped: Sequence[Rejected]) -> None:
 
 def _serve(arguments: argparse.Namespace, sitting: Sitting) -> None:
     """Answer until Ctrl-C or SIGTERM."""
-    from stentor_align.prefer.server import LOOPBACK, Server
+    from stentor_align.prefer import gate
+    from stentor_align.prefer.server import Server
     from stentor_align.prefer.showing import Showing
 
     title = f"Blind comparison: {Path(arguments.source).name}"
-    server = Server(arguments.host, arguments.port, sitting, Showing(title, arguments.show))
-    if arguments.host not in LOOPBACK:
-        print("stentor: anybody who reaches this address may listen and vote.", file=sys.stderr)
+    secret = gate.kept(beside(sitting.output, "token"))
+    server = Server(arguments.host, arguments.port, sitting, Showing(title, arguments.show), secret)
+    if server.gate.guarded:
+        print("stentor: whoever has this address with its token may listen and vote.", file=sys.stderr)
     print(f"{_told(sitting)}\nComparing at {server.address}  (Ctrl-C ends; votes are saved one by one)", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -5,32 +5,40 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from markupsafe import Markup
 
 from stentor.errors import StentorError
 from stentor.report import page
+from stentor_align.prefer.address import family, named, refusing
+from stentor_align.prefer.gate import Gate, token
 from stentor_align.prefer.showing import Showing
 from stentor_align.prefer.sitting import Sitting
 
-LOOPBACK = ("127.0.0.1", "localhost")
 _LARGEST_BODY = 1 << 16
+_SILENCE = 60
+"""Seconds after which a connection on which nothing comes is closed."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{}'; media-src blob:; connect-src 'self'; \
 frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a sitting at ``http://HOST:PORT/``.
+    """Serves a sitting at `address`.
 
     Args:
-        host: address to listen on.
+        host: address to listen on; where not only this machine reaches it, everything needs the token.
         port: 0 takes a free one.
         sitting: whose questions are asked.
         showing: what the page may know of a question.
+        secret: the token; empty: a new one.
+
+    Attributes:
+        address: what to open, with the token where it is needed.
 
     Raises:
         StentorError: when the address is not to be had.
@@ -38,21 +46,26 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, sitting: Sitting, showing: Showing) -> None:
+    def __init__(self, host: str, port: int, sitting: Sitting, showing: Showing, secret: str = "") -> None:
         self.sitting, self.showing = sitting, showing
-        try:
+        self.address_family = family(host)
+        with refusing(host, port):
             super().__init__((host, port), _Handler)
-        except (OSError, OverflowError) as cause:
-            told = f"cannot listen there: {getattr(cause, 'strerror', None) or cause}."
-            raise StentorError(told, path="--port", value=port, suggestion="Port 0 takes a free one.") from cause
-        self.address = f"http://{host}:{self.server_address[1]}/"
-        # names that pages may call this server by: a stranger's name that was pointed at this address must not read it
-        self.known = {f"{name}:{self.server_address[1]}" for name in LOOPBACK} if host in LOOPBACK else None
+        taken = self.server_address[1]
+        self.gate = Gate(host, taken, secret or token())
+        self.address = f"http://{named(host)}:{taken}/" + (f"?token={self.gate.secret}" if self.gate.guarded else "")
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A tab that has gone is no matter; anything else is told in a line."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            print(f"stentor: a request failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
+    timeout = _SILENCE
 
     def do_GET(self) -> None:
         self._answer({"/": self._page, "/next": self._next, "/pair": self._pair, "/state": self._state}, self._sound)
@@ -61,42 +74,37 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({"/vote": self._vote}, None)
 
     def _answer(self, known: Mapping[str, Any], other: Any) -> None:
-        address = urlsplit(self.path)
-        self.asked = {name: values[0] for name, values in parse_qs(address.query).items()}
+        path, _, query = self.path.partition("?")
+        self.asked = {name: values[0] for name, values in parse_qs(query).items()}
         try:
-            body = self._body()
-            if self._foreign():
-                self._json({"error": "this server answers to pages of its own alone."}, 403)
-            elif address.path in known:
-                known[address.path](body) if self.command == "POST" else known[address.path]()
-            elif other is not None and re.fullmatch("/sound/[^/]+/[^/]+", address.path):
-                other(*map(unquote, address.path.split("/")[2:]))
+            body = self._body()  # read in any case: what is left of it would be taken for the next request
+            if told := self.server.gate.refusal(self.headers, self.command, path, self.asked.get("token", "")):
+                self._json({"error": told}, 403)
+            elif path in known:
+                known[path](_decoded(body)) if self.command == "POST" else known[path]()
+            elif other is not None and re.fullmatch("/sound/[^/]+/[^/]+", path):
+                other(*map(unquote, path.split("/")[2:]))
             else:
-                self._json({"error": f"there is nothing at '{address.path[:80]}'."}, 404)
+                self._json({"error": f"there is nothing at '{path[:80]}'."}, 404)
         except StentorError as error:
             self._json({"error": str(error)}, 400)
         except OSError:
             self.close_connection = True  # the tab has gone
 
-    def _foreign(self) -> bool:
-        origin, host = self.headers.get("Origin"), self.headers.get("Host", "")
-        strange = self.server.known is not None and host not in self.server.known
-        return strange or (origin is not None and urlsplit(origin).netloc != host)
-
-    def _body(self) -> Any:
-        told = self.headers.get("Content-Length", "0")
-        if not told.isdecimal() or int(told) > _LARGEST_BODY:
+    def _body(self) -> bytes:
+        lengths = self.headers.get_all("Content-Length", ["0"])
+        told = lengths[0]
+        odd = len(lengths) > 1 or "Transfer-Encoding" in self.headers
+        if odd or not re.fullmatch("[0-9]{1,9}", told) or int(told) > _LARGEST_BODY:
             self.close_connection = True
             raise StentorError(f"a vote says its length, and has at most {_LARGEST_BODY} bytes.")
-        try:
-            return json.loads(self.rfile.read(int(told)) or "null")
-        except ValueError as cause:
-            raise StentorError("a vote is JSON.") from cause
+        return self.rfile.read(int(told))
 
     def _page(self) -> None:
         nonce = secrets.token_urlsafe(16)
-        text = page.render("stentor_align.prefer:prefer.html.jinja", nonce=nonce, title=self.server.showing.title,
-                           code=Markup(page.resource("stentor_align.prefer:prefer.js")))  # fmt: skip
+        code, shown = Markup(page.resource("stentor_align.prefer:prefer.js")), self.server.showing.title
+        options = {"nonce": nonce, "title": shown, "token": self.server.gate.secret, "code": code}
+        text = page.render("stentor_align.prefer:prefer.html.jinja", **options)
         self._send(200, "text/html; charset=utf-8", text.encode(), {"Content-Security-Policy": _POLICY.format(nonce)})
 
     def _next(self) -> None:
@@ -111,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(self._told(self.asked.get("pair", "")))
 
     def _vote(self, body: Any) -> None:
-        if not isinstance(body, dict) or not all(isinstance(value, str) for value in body.values()):
+        if not isinstance(body, dict) or not all(map(_text, body.values())):
             raise StentorError("a vote is an object of texts: pair, choice, tab, ballot.")
         unknown = sorted(set(body) - {"pair", "choice", "tab", "ballot"})
         if unknown or not {"pair", "choice"} <= set(body):
@@ -142,3 +150,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nothing: the terminal is the person's."""
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"null")
+    except (ValueError, RecursionError) as cause:
+        raise StentorError("a vote is JSON.") from cause
+
+
+def _text(value: Any) -> bool:
+    """Whether it is a text that a file can hold: half of a pair of surrogates is none."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)

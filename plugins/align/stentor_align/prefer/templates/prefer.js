@@ -3,6 +3,7 @@
   var tab = sessionStorage.tab || (sessionStorage.tab = unique()), been = JSON.parse(sessionStorage.been || "[]");
   var shown = null, sounds = {}, busy = false, revisited = false;
   var at = function (id) { return document.getElementById(id); };
+  var token = { "X-Stentor-Token": document.querySelector("meta[name=token]").content };
   var choices = Array.from(document.querySelectorAll("[data-choice]"));
 
   function unique() { return Array.from(crypto.getRandomValues(new Uint32Array(3)), String).join("-"); }
@@ -11,7 +12,8 @@
 
   // An answer, however long the server is away; what it refuses is an Error.
   async function ask(path, body) {
-    var options = body ? { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } } : {};
+    var options = { headers: Object.assign({ "Content-Type": "application/json" }, token) };
+    if (body) Object.assign(options, { method: "POST", body: JSON.stringify(body) });
     for (var tries = 0; ; tries++) {
       try { var answer = await fetch(path, options); }
       catch (error) {
@@ -42,7 +44,7 @@
     player.controls = true;
     player.setAttribute("aria-label", label);
     sounds[item.sound] = player;
-    fetch("/sound/" + encodeURIComponent(pair) + "/" + item.sound).then(async function (answer) {
+    fetch("/sound/" + encodeURIComponent(pair) + "/" + item.sound, { headers: token }).then(async function (answer) {
       if (!answer.ok) throw new Error((await answer.json()).error);
       player.src = URL.createObjectURL(await answer.blob());
     }).catch(function (error) { say(label + " cannot be played: " + error.message, true); });
@@ -116,7 +118,7 @@
   async function look() {
     if (busy || !shown) return;
     var pair = shown.id, told;
-    try { told = await (await fetch("/state?pair=" + encodeURIComponent(pair))).json(); } catch (error) { return; }
+    try { told = await (await fetch("/state?pair=" + encodeURIComponent(pair), { headers: token })).json(); } catch (error) { return; }
     if (busy || !shown || shown.id !== pair || !told.progress) return;
     count(told.progress);
     if (told.vote && !revisited) work(function () { return next("Another tab has voted on that pair already."); });
