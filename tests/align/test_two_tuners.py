@@ -1,5 +1,5 @@
 """Reinforcement learning in two processes: samples of their own, one model, one price of divergence, exact resume;
-one process's samples may all be lost.
+one process's samples may all be lost, and each may have workers.
 """
 
 import os
@@ -55,3 +55,13 @@ def test_goes_on_alike_where_all_samples_of_one_process_are_lost(tmp_path, name)
     one, other = ((tmp_path / f"weights-{rank}.txt").read_text().splitlines() for rank in (0, 1))
     assert one == other and len(one) == 6, "what one process learns, the other takes over"
     assert len(set(one)) > 3, "there was something to learn"
+
+
+def test_is_the_same_where_each_process_has_workers(tmp_path):
+    tiny.kept(tmp_path / "parent")
+    tiny.manifest(tmp_path, tiny.preferred())
+    found = []
+    for verb in ("fit", "apart"):
+        run(verb, "ppo", tmp_path / verb)
+        found.append(load_file(checkpoint.newest(tmp_path / verb / "checkpoints").weights))
+    assert all(torch.equal(found[0][tensor], found[1][tensor]) for tensor in found[0])

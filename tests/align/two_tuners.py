@@ -52,6 +52,8 @@ if __name__ == "__main__":
     else:
         options = {"samples": 2, "reward": reward}
         more = {"ppo": {"warmup": 2, "kl_target": 1.0, "iterations": 2}, "grpo": {"kl": 0.1}, "raft": {}}
+        workers = {"rollout": True, "reward": 1} if verb == "apart" else {}
+        more[name] |= {"workers": workers}
         task = {"name": name, "run": str(folder.parent / "parent"), **options, **more[name]}
         train = folder.parent / "train.jsonl.gz"
         recipe = tiny.recipe(task, train, steps=6, devices=2, strategy="ddp", weight_decay=0.0)
