@@ -95,8 +95,12 @@ def test_samples_of_a_run_become_preferences(parent, tmp_path, capsys):
     (tmp_path / "pairs.samples.jsonl").write_text(samples[: len(samples) // 2])  # as a kill would leave it
     assert main([*build, "--samples", "16", "--margin", "3"]) == 0
     assert out.read_bytes() == first
-    assert main([*build, "--samples", "4", "--margin", "9"]) == 0
-    assert "0 rows; 3 dropped" in capsys.readouterr().out
+    capsys.readouterr()
+    assert main([*build, "--samples", "4", "--margin", "9"]) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "nothing is kept of 3 prompts" in told and "3 dropped; scores too close: " in told and "earlier call" in told
+    assert out.read_bytes() == first, "what an earlier call has written is not lost"
+    assert len((tmp_path / "pairs.dropped.jsonl").read_text().splitlines()) == 3
 
 
 def test_a_reward_is_checked_before_anything_is_loaded(parent, tmp_path, capsys):

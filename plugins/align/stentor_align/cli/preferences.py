@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stentor.cli.counts import at_least_one
 from stentor.errors import StentorError
 
 if TYPE_CHECKING:
     from stentor.data.utterance import Utterance
     from stentor.interfaces.corpus import Rejected
 
-_FORMS = ("best-worst", "all", "ranked")
 _TAKES = {"build": "RUN MANIFEST", "score": "RUN MANIFEST", "import": "FILE", "export": "MANIFEST"}
+_ASKED = {"build": "prompts", "score": "rows", "import": "lines", "export": "rows"}
+_BUILD: dict[str, Any] = {
+    "reward": "",
+    "samples": 5,
+    "margin": 0.0,
+    "form": "best-worst",
+    "temperature": 1.0,
+    "seed": 0,
+}
+"""Options of ``build`` and what they are where they are not given."""
 _HELP = (
     "build: sample responses of a run to a manifest's rows, score them, keep what is clearly preferred; score: write "
-    "log-probabilities under a run into the rows, for task dpo; import, export: TRL's conversational format"
+    "log-probabilities under a run into the rows, for task dpo; import, export: TRL's conversational format, .jsonl or "
+    ".jsonl.gz"
 )
 
 
@@ -28,24 +39,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="RUN MANIFEST for build and score, else one file")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file that is written")
     build = parser.add_argument_group("build")
-    build.add_argument("--reward", default="", help="name of a reward, or a YAML file with one's section")
-    build.add_argument("--samples", type=at_least_one, default=5, help="responses to each prompt (default 5)")
-    build.add_argument("--margin", type=float, default=0.0, help="scores must be apart by more than this (default 0)")
-    build.add_argument("--form", choices=_FORMS, default="best-worst", help="what is kept of a prompt's responses")
-    build.add_argument("--temperature", type=float, default=1.0, help="of the samples (default 1)")
-    build.add_argument("--seed", type=int, default=0, help="of the samples")
+    build.add_argument("--reward", help="name of a reward, or a YAML file with one's section")
+    build.add_argument("--samples", type=int, help="responses to each prompt, 2 at least (default 5)")
+    build.add_argument("--margin", type=float, help="scores must be apart by more than this (default 0)")
+    forms = ("best-worst", "all", "ranked")
+    build.add_argument("--form", choices=forms, help="what is kept of a prompt's responses (default best-worst)")
+    build.add_argument("--temperature", type=float, help="of the samples (default 1)")
+    build.add_argument("--seed", type=int, help="of the samples")
 
 
 def run(arguments: argparse.Namespace) -> int:
     wanted = _TAKES[arguments.what]
     if len(arguments.sources) != len(wanted.split()):
         raise StentorError(f"'preferences {arguments.what}' takes {wanted}.", path="SOURCE", value=arguments.sources)
+    _check(arguments)
     work = {"build": _build, "score": _score, "import": _import, "export": _export}
-    work[arguments.what](arguments)
-    return 0
+    return work[arguments.what](arguments)
 
 
-def _build(arguments: argparse.Namespace) -> None:
+def _check(arguments: argparse.Namespace) -> None:
+    """Fill in what `build` was not told, and refuse what it cannot use and others do not take."""
+    for name, usual in _BUILD.items():
+        value = getattr(arguments, name)
+        if value is None:
+            setattr(arguments, name, usual)
+        elif arguments.what != "build":
+            told = f"'preferences {arguments.what}' does not take it, only 'preferences build' does."
+            raise StentorError(told, path=f"--{name}", value=value, suggestion=None)
+    if arguments.what == "build" and not arguments.reward:
+        told = "nothing says which response is better; name a reward, or a YAML file with the section of one."
+        raise StentorError(told, path="--reward")
+    if arguments.samples < 2:
+        raise StentorError(f"a preference needs 2 responses at least, not {arguments.samples}.", path="--samples",
+                           value=arguments.samples)  # fmt: skip
+    if not 0 <= arguments.margin < math.inf:
+        raise StentorError(f"it must be a finite number of at least 0, not {arguments.margin:g}.", path="--margin",
+                           value=arguments.margin)  # fmt: skip
+
+
+def _build(arguments: argparse.Namespace) -> int:
     from stentor.data import manifest
     from stentor_align import runs
     from stentor_align.preferences.sampling import Samples, sample
@@ -57,55 +89,44 @@ def _build(arguments: argparse.Namespace) -> None:
     section = reward_section(arguments.reward)
     reward = _reward(section)
     policy, told = runs.trained(source)
-    rows = manifest.load(prompts)
+    bad: list[Rejected] = []
+    rows = manifest.load(prompts, report=bad.extend)
     asked = [told["sha256"], section, arguments.samples, arguments.temperature, arguments.seed]
     identity = json.dumps([*asked, manifest.fingerprint(prompts)], sort_keys=True)
     kept = Samples(beside(arguments.output, "samples.jsonl"), identity)
     options: dict[str, Any] = {"samples": arguments.samples, "settings": settings, "seed": arguments.seed}
-    failed = sample(policy.eval(), rows, reward, kept, **options)
+    bad += sample(policy.eval(), rows, reward, kept, **options)
     selection = Selection(arguments.margin, arguments.form)
     found = [one for row in rows if row.id in kept.known for one in select(row, kept.known[row.id], selection)]
-    _write(arguments.output, [*found, *failed])
+    return _write(arguments, [*found, *bad])
 
 
-def _score(arguments: argparse.Namespace) -> None:
+def _score(arguments: argparse.Namespace) -> int:
     from stentor.data import manifest
     from stentor_align import runs
     from stentor_align.preferences.sampling import with_log_probs
 
-    source, rows = arguments.sources
+    source, place = arguments.sources
     policy, told = runs.trained(source)
-    _write(arguments.output, with_log_probs(policy.eval(), manifest.load(rows), told["sha256"]))
+    bad: list[Rejected] = []
+    rows = manifest.load(place, report=bad.extend)
+    return _write(arguments, [*with_log_probs(policy.eval(), rows, told["sha256"]), *bad])
 
 
-def _import(arguments: argparse.Namespace) -> None:
-    _write(arguments.output, _imported(Path(arguments.sources[0])))
+def _import(arguments: argparse.Namespace) -> int:
+    from stentor_align.preferences import exchange
+
+    return _write(arguments, exchange.read(Path(arguments.sources[0])))
 
 
-def _imported(file: Path) -> Iterable[Utterance | Rejected]:
-    from stentor.interfaces.corpus import Rejected
-    from stentor_align.preferences.trl import imported
-
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as cause:
-        raise StentorError(f"it cannot be read: {cause}.", path=str(file)) from cause
-    for number, line in enumerate(lines, 1):
-        try:
-            yield imported(json.loads(line), f"{file.stem}-{number}")
-        except (StentorError, ValueError, AttributeError) as error:
-            yield Rejected(f"{file}:{number}", str(error))
-
-
-def _export(arguments: argparse.Namespace) -> None:
+def _export(arguments: argparse.Namespace) -> int:
     from stentor.data import manifest
-    from stentor.data.atomic import replacing
-    from stentor_align.preferences.trl import exported
+    from stentor_align.preferences import exchange
 
-    lines = [line for row in manifest.load(arguments.sources[0]) for line in exported(row)]
-    with replacing(arguments.output) as temporary:
-        temporary.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    print(f"{arguments.output}: {len(lines)} pairs")
+    bad: list[Rejected] = []
+    rows = manifest.load(arguments.sources[0], report=bad.extend)
+    pairs, dropped = exchange.write(arguments.output, rows)
+    return _tell(arguments, pairs, [*dropped, *bad], "pairs")
 
 
 def reward_section(given: str) -> dict[str, Any]:
@@ -135,25 +156,41 @@ def _reward(section: Mapping[str, Any]) -> Any:
     return reward
 
 
-def _write(output: Path, found: Iterable[Utterance | Rejected]) -> None:
-    from stentor.data import manifest, quarantine
+def _write(arguments: argparse.Namespace, found: Iterable[Utterance | Rejected]) -> int:
+    from stentor.data import manifest
     from stentor.data.utterance import Utterance
 
     kept: list[Utterance] = []
     dropped: list[Rejected] = []
     for one in found:
         kept.append(one) if isinstance(one, Utterance) else dropped.append(one)
-    manifest.save(output, kept)
-    if dropped:
-        quarantine.write(beside(output, "dropped.jsonl"), dropped)
-    _tell(output, kept, dropped)
+    if kept:
+        manifest.save(arguments.output, kept)
+    return _tell(arguments, len(kept), dropped, "rows")
 
 
-def _tell(output: Path, kept: Sequence[Utterance], dropped: Sequence[Rejected]) -> None:
-    print(f"{output}: {len(kept)} rows; {len(dropped)} dropped")
+def _tell(arguments: argparse.Namespace, kept: int, dropped: Sequence[Rejected], what: str) -> int:
+    """Say what became of it; the exit code, 1 where nothing was kept."""
+    from stentor.data import quarantine
+
+    output, place = arguments.output, beside(arguments.output, "dropped.jsonl")
     if dropped:
-        print(f"  the first of them: {dropped[0].where}: {dropped[0].reason}")
-        print(f"  why each was dropped: {beside(output, 'dropped.jsonl')}")
+        quarantine.write(place, dropped)
+    else:
+        place.unlink(missing_ok=True)  # it would be of an earlier call
+    if kept:
+        print(f"{output}: {kept} {what}; {len(dropped)} dropped")
+        if dropped:
+            print(f"  the first of them: {dropped[0].where}: {dropped[0].reason}")
+            print(f"  why each was dropped: {place}")
+        return 0
+    asked = len({one.where for one in dropped})
+    why = "; ".join(f"{reason}: {count}" for reason, count in quarantine.by_reason(dropped).items())
+    told = f"; {why}; each of them in {place}" if dropped else ""
+    told += "; what is there is of an earlier call" if output.exists() else ""
+    print(f"stentor: {output}: nothing is kept of {asked} {_ASKED[arguments.what]}, so it is not written: "
+          f"{len(dropped)} dropped{told}", file=sys.stderr)  # fmt: skip
+    return 1
 
 
 def beside(output: Path, ending: str) -> Path:

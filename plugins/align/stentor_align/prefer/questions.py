@@ -14,6 +14,7 @@ from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor_align.preferences import fields
+from stentor_align.preferences.selecting import same
 
 Side = Literal["a", "b"]
 Shown = Literal["auto", "text", "audio", "both"]
@@ -97,10 +98,21 @@ def _responses(custom: Mapping[str, Any]) -> list[dict[str, Any]]:
     mute = [number for number, one in enumerate(told) if "text" not in one and "audio" not in one]
     if mute:
         raise StentorError("nobody can read or hear it: it has neither 'text' nor 'audio'.", path=f"[{mute[0]}]")
-    different: dict[Any, dict[str, Any]] = {}
+    different: list[dict[str, Any]] = []
     for one in told:
-        different.setdefault(one.get("audio", one.get("text")), one)
-    return list(different.values())
+        if not any(_alike(one, other) for other in different):
+            different.append(one)
+    return different
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two responses look or sound the same, or have the same words and tokens.
+
+    Tokens of two systems may be the same by chance.
+    """
+    shown = [response.get("audio", response.get("text")) for response in (one, other)]
+    told = "tokens" in one and "tokens" in other and one.get("text") == other.get("text")
+    return shown[0] == shown[1] or (told and same(one, other))
 
 
 def _placed(response: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from stentor.data import audio
+from stentor.data import audio, quarantine
 from stentor.data.atomic import writing
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
@@ -110,7 +110,7 @@ def sample(
                     waves.append(read(one, policy.sample_rate))
                     readable.append(one)
                 except StentorError as error:
-                    failed.append(Rejected(one.id, str(error)))
+                    failed.append(Rejected(one.id, quarantine.reason(error)))
             if readable:
                 drawn = (seed << 32) + zlib.crc32(readable[0].id.encode())
                 batch = batch_of(readable, waves, CPU)
@@ -163,15 +163,19 @@ def with_log_probs(
                 batch = batch_of([one], [read(one, policy.sample_rate)], CPU)
                 yield replace(one, custom=_with_log_probs(policy, batch, dict(one.custom), reference))
             except StentorError as error:
-                yield Rejected(one.id, str(error))
+                yield Rejected(one.id, quarantine.reason(error))
 
 
 def _with_log_probs(policy: Any, batch: dict[str, Any], custom: dict[str, Any], reference: str) -> dict[str, Any]:
+    if not fields.pairs(custom, margin=-math.inf):
+        raise StentorError("no two responses of which one is preferred are in the row.")
     names = [name for name in ("chosen", "rejected") if name in custom]
     responses = [fields.response(custom[name], name) for name in names]
     ranked = fields.ranking(custom["ranked"]) if "ranked" in custom else []
     said = [*responses, *ranked]
     tokens = [policy.tokens_of(one) for one in said]
+    if names and list(tokens[0]) == list(tokens[1]):
+        raise StentorError("chosen and rejected say the same: the policy has the same tokens for both.")
     prompts, owners = policy.ask(batch), [0] * len(tokens)
     found = logprobs.read(policy.backbone, prompts.embeddings, tokens, owners)
     allowed = legal.of_choices(prompts, owners, tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -48,7 +48,8 @@ def select(
         return [Rejected(utterance.id, f"too few different responses have a score: {len(scored)}")]
     apart = scored[0]["score"] - scored[-1]["score"]
     if not apart > selection.margin:
-        return [Rejected(utterance.id, f"best and worst are apart by {apart:g}, not by more than {selection.margin:g}")]
+        told = f"scores too close: best and worst are apart by {apart:g}, not by more than {selection.margin:g}"
+        return [Rejected(utterance.id, told)]
     if selection.form == "ranked":
         return [_row(utterance, ranked=scored)]
     if selection.form == "best-worst":
@@ -65,8 +66,20 @@ def _row(utterance: Utterance, **fields: Any) -> Utterance:
     return replace(utterance, custom={**kept, **fields})
 
 
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two responses say the same, so that neither can be preferred.
+
+    Their tokens tell, where both have them; else the file that people hear; else, where there is none, their texts.
+    """
+    for name in ("tokens", "audio"):
+        if name in one and name in other:
+            return list(one[name]) == list(other[name])
+    return not ("audio" in one or "audio" in other) and one.get("text") == other.get("text")
+
+
 def _different(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    seen: dict[str, dict[str, Any]] = {}
+    found: list[dict[str, Any]] = []
     for one in candidates:
-        seen.setdefault(repr(one.get("tokens", one.get("text"))), one)
-    return list(seen.values())
+        if not any(same(one, earlier) for earlier in found):
+            found.append(one)
+    return found

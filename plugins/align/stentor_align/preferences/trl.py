@@ -6,32 +6,54 @@ the messages that both responses begin with are it. Plain texts stand for one me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
+from stentor.interfaces.corpus import Rejected
 from stentor_align.preferences import fields
+from stentor_align.preferences.selecting import same
 
 Message = dict[str, Any]
+SAME = "chosen and rejected say the same."
+"""Why a pair is left out that teaches nothing."""
 
 
-def exported(utterance: Utterance) -> Iterator[dict[str, Any]]:
-    """A row's pairs, one line for each.
+def exported(utterance: Utterance) -> Iterator[dict[str, Any] | Rejected]:
+    """A row's pairs, one line for each, or why one is left out: its scores do not say so, or both sides say the same.
 
     Raises:
-        StentorError: when a response is no text.
+        StentorError: when a response is no text, or the row has no pair.
     """
-    for pair in fields.pairs(utterance.custom):
+    found = fields.pairs(utterance.custom, margin=-math.inf)
+    if not found:
+        raise StentorError("no two responses of which one is preferred are in the row.")
+    for pair in found:
         texts = [one.get("text") for one in (pair.chosen, pair.rejected)]
         if not all(isinstance(text, str) for text in texts):
-            raise StentorError("a response has no text, which this format needs.", path=utterance.id)
-        line: dict[str, Any] = {"id": utterance.id, "prompt": _prompt(utterance)}
-        for name, one, text in zip(("chosen", "rejected"), (pair.chosen, pair.rejected), texts, strict=True):
-            line[name] = [{"role": "assistant", "content": text}]
-            if "score" in one:
-                line[f"score_{name}"] = one["score"]
-        yield line
+            raise StentorError("a response has no text, which this format needs.")
+        if same(pair.chosen, pair.rejected) or texts[0] == texts[1]:
+            yield Rejected(utterance.id, SAME)
+        elif pair.margin <= 0:
+            yield Rejected(
+                utterance.id, f"scores do not prefer what is chosen: it is {-pair.margin:g} below the other."
+            )
+        else:
+            yield _line(utterance, pair)
+
+
+def _line(utterance: Utterance, pair: fields.Pair) -> dict[str, Any]:
+    line: dict[str, Any] = {"id": utterance.id, "prompt": _prompt(utterance)}
+    for name, one in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+        line[name] = [{"role": "assistant", "content": one["text"]}]
+        if "score" in one:
+            line[f"score_{name}"] = one["score"]
+    return line
 
 
 def _prompt(utterance: Utterance) -> list[Message]:
@@ -45,13 +67,22 @@ def _prompt(utterance: Utterance) -> list[Message]:
     return [{"role": "user", "content": content}]
 
 
-def imported(line: Mapping[str, Any], name: str) -> Utterance:
-    """A line as a row of text alone; `name` is its id where the line has none.
+def imported(line: Any, name: str, taken: Collection[str] = ()) -> Utterance:
+    """A line as a row of text alone.
+
+    Args:
+        line: what its JSON says.
+        name: its id where the line has none.
+        taken: ids that it must not have; a number is put behind its own then.
 
     Raises:
-        StentorError: when it is no preference, or holds anything but text.
+        StentorError: when it is no preference, holds anything but text, or both sides say the same.
     """
+    if not isinstance(line, Mapping):
+        raise StentorError(f"a preference is an object, not {type(line).__name__}.")
     chosen, rejected = _messages(line.get("chosen"), "chosen"), _messages(line.get("rejected"), "rejected")
+    if chosen == rejected:
+        raise StentorError(SAME)
     prompt = _messages(line["prompt"], "prompt", "user") if "prompt" in line else _common(chosen, rejected)
     if "prompt" not in line:
         chosen, rejected = chosen[len(prompt) :], rejected[len(prompt) :]
@@ -62,11 +93,23 @@ def imported(line: Mapping[str, Any], name: str) -> Utterance:
     if len(prompt) > 1:
         custom["messages"] = prompt
     for key, (message,) in (("chosen", chosen), ("rejected", rejected)):
-        score = {"score": float(line[f"score_{key}"])} if f"score_{key}" in line else {}
-        custom[key] = {"text": message["content"], **score}
+        custom[key] = {"text": message["content"], **_score(line, f"score_{key}")}
     text = chosen[0]["content"]
     seconds = Utterance.reading_seconds(asked[-1], text)
-    return Utterance(str(line.get("id", name)), "", seconds, 0, text=text, custom=custom)
+    own = str(line.get("id", name))
+    free = next(one for one in chain([own], (f"{own}-{number}" for number in count(2))) if one not in taken)
+    if re.search("[\ud800-\udfff]", free + json.dumps(custom, ensure_ascii=False)):
+        raise StentorError("it has half of a character, which no file can hold.")
+    return Utterance(free, "", seconds, 0, text=text, custom=custom)
+
+
+def _score(line: Mapping[str, Any], name: str) -> dict[str, float]:
+    value = line.get(name)
+    if value is None:
+        return {}
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise StentorError("it must be a finite number.", path=name)
+    return {"score": float(value)}
 
 
 def _messages(value: Any, path: str, role: str = "assistant") -> list[Message]:
