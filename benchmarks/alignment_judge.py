@@ -8,7 +8,7 @@ right a model of this size does not learn to judge in a minute). PPO has its ver
 as the reward. Results are judged by three: the judge itself, people, and a classifier of bags of words that has learnt
 from other pairs of other responses (those of the corpus) and has no part in the reward. Begins where it was cut off;
 one JSON line for each figure. The speech is synthetic (corpus spoken-questions), the policy hears it through a frozen
-Whisper, the judge reads what was asked; all seeds begin with one SFT policy.
+Whisper, the judge reads what was asked; every seed begins with an SFT policy of its own.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ def main() -> None:
     seeds: list[int] = arguments.seeds
     toys.ready()
     folder: Path = arguments.folder
-    parent = toys.sft(folder)
-    room = toys.Room(toys.QUESTIONS / "train.jsonl.gz", parent)
-    for seed in toys.each(seeds):
+    parents = [toys.sft(folder, seed) for seed in seeds]
+    room = toys.Room(toys.QUESTIONS / "train.jsonl.gz", parents[0])
+    for seed, parent in zip(toys.each(seeds), parents, strict=True):
         verdicts = examples(room.ask(parent, samples=5, seed=seed), folder / f"verdicts-{seed}.jsonl.gz")
         judge = toys.train(folder / f"judge-{seed}", "align/judge", f"data.train={verdicts}", f"seed={seed}", *JUDGE)
         data = [f"data.{name}={references(folder, parent, name, seed)}" for name in ("train", "valid")]
         rewarded = (f"task.run={parent}", f"task.reward.judge.run={judge}", f"seed={seed}", *data)
         toys.train(folder / f"judged-{seed}", "align/generative", *rewarded, *TUNING)
     if not arguments.train_only:
-        report(folder, parent, seeds)
+        report(folder, parents, seeds)
 
 
 def question(asked: str, first: str, second: str) -> str:
@@ -102,25 +102,26 @@ def references(folder: Path, parent: Path, name: str, seed: int) -> Path:
     return path
 
 
-def report(folder: Path, parent: Path, seeds: Sequence[int]) -> None:
-    room = toys.Room(toys.QUESTIONS / "heldout.jsonl.gz", parent)
-    before, again = room.ask(parent, samples=2), room.ask(parent, samples=2, seed=9)
+def report(folder: Path, parents: Sequence[Path], seeds: Sequence[int]) -> None:
+    room = toys.Room(toys.QUESTIONS / "heldout.jsonl.gz", parents[0])
+    before, again = ([room.ask(parent, samples=2, seed=seed) for parent in parents] for seed in (0, 9))
     judges = [build("judge", {"name": "policy", "run": str(folder / f"judge-{seed}"), "batch": 256}) for seed in seeds]
-    flips, agrees = zip(*(swapped(judge, before) for judge in judges), strict=True)
+    flips, agrees = zip(*map(swapped, judges, before), strict=True)
     toys.tell(CLAIM, "verdicts that turn round with the pair", flips, TARGETS["swapped"])
     toys.tell(CLAIM, "the same, and as people say of the manner", agrees)
     tuned = [folder / f"judged-{seed}" for seed in seeds]
     said = [room.ask(run, samples=2) for run in tuned]
     classifier = BagOfWords(manifest.load(toys.QUESTIONS / "train.jsonl.gz"))
-    for name, responses in (("sft", [again] * len(seeds)), ("tuned", said)):
-        own = [judged(judge, one, before) for judge, one in zip(judges, responses, strict=True)]
+    for name, responses in (("sft", again), ("tuned", said)):
         goal = TARGETS if name == "tuned" else {}
+        own = list(map(judged, judges, responses, before))
         toys.tell(CLAIM, f"win-rate of {name} over sft, by the judge itself", own, goal.get("wins"))
-        toys.tell(CLAIM, f"win-rate of {name} over sft, by people", [toys.wins(one, before) for one in responses])
-        other = [toys.wins(one, before, classifier) for one in responses]
+        toys.tell(CLAIM, f"win-rate of {name} over sft, by people", list(map(toys.wins, responses, before)))
+        other = [toys.wins(one, two, classifier) for one, two in zip(responses, before, strict=True)]
         toys.tell(CLAIM, f"win-rate of {name} over sft, by the classifier", other, goal.get("classifier"))
-    toys.tell(CLAIM, "pairs whose manners the classifier ranks as people do", [classifier.agreement(before)])
-    apart = [room.divergence(run, parent) for run in tuned]
+    ranked = [classifier.agreement(one) for one in before]
+    toys.tell(CLAIM, "pairs whose manners the classifier ranks as people do", ranked)
+    apart = list(map(room.divergence, tuned, parents))
     toys.tell_numbers(CLAIM, "divergence from sft (nats)", apart, TARGETS["cap"])
     toys.guards(CLAIM, "tuned", tuned)
 

@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 from shared import interleaved, toys
-from shared.speech import stentor
+from shared.interleaved import batch, responses
 
-from stentor.config import Recipe
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
-from stentor.train import fit
-from stentor_align import logprobs, rollout, runs
+from stentor_align import logprobs, runs
 from stentor_align.corpora.wording import MANNERS, ORDER, questions
 
 CLAIM = "masked"
@@ -33,12 +31,6 @@ TARGETS = {"apart": ("above", 0.0)}
 """Written before the first scored run: by how much more each rises without the mask than with it."""
 ARMS = {"masked": (), "unmasked": ("task.left_out=[]",)}
 STEPS, TUNING = 250, ("train.steps=60", "train.lr=4e-4")
-POLICY = {
-    "name": "interleaved",
-    "task": {"name": "interleaved-toy", "longest": 50},
-    "backbone": {"name": "causal-lm", "dim": 64, "layers": 2, "heads": 4},
-    "text": {"name": "bpe", "pieces": 160},
-}
 
 
 def main() -> None:
@@ -62,54 +54,24 @@ def rows(part: Any, seed: int, count: int) -> list[Utterance]:
     rng, found = random.Random(f"{part} {seed}"), []
     for number, one in enumerate(questions(part, seed)[:count]):
         text = MANNERS[rng.choice(ORDER)].format(one.answer)
-        told = {"instruction": one.spoken, "spoken": one.spoken, "answer": one.answer, "clear": True}
-        seconds = Utterance.reading_seconds(one.spoken, text)
-        found.append(Utterance(f"{part}-{number}", "", seconds, 0, text=text, custom=told))
+        found.append(interleaved.told(f"{part}-{number}", one.spoken, text, answer=one.answer, clear=True))
     return found
 
 
 def taught(folder: Path, seed: int) -> Path:
     """The policy before preferences."""
-    run, data = folder / f"interleaved-{seed}", folder / f"interleaved-train-{seed}.jsonl.gz"
-    if (run / "config.yaml").exists():
-        stentor("train", "--resume", str(run))
-        return run
-    manifest.save(data, rows("train", seed, 500))
-    section = {"steps": STEPS, "lr": 3e-3, "tracking": [], "accelerator": "cpu"}
-    told = {**POLICY, "seed": seed, "data": {"train": str(data), "batch_seconds": 200.0}, "train": section}
-    fit(Recipe.from_dict(told), run, progress=False)
-    return run
+    data = folder / f"interleaved-train-{seed}.jsonl.gz"
+    if not data.exists():
+        manifest.save(data, rows("train", seed, 500))
+    return interleaved.taught(folder / f"interleaved-{seed}", data, seed, steps=STEPS)
 
 
 def preferred(run: Path, path: Path, seed: int) -> Path:
     """Pairs of the policy's own responses, of which people like one more for its words."""
-    if path.exists():
-        return path
-    asked = rows("train", seed, 300)
-    found, made = [], responses(run, asked, samples=4, seed=seed)
-    for row, group in zip(asked, made, strict=True):
-        scores = toys.scored([toys.Said(row.id, row.custom, one["text"], ()) for one in group])
-        best, worst = int(np.argmax(scores)), int(np.argmin(scores))
-        if scores[best] - scores[worst] > 0.2:
-            sides = {"chosen": {"tokens": group[best]["tokens"]}, "rejected": {"tokens": group[worst]["tokens"]}}
-            found.append(Utterance(row.id, "", row.duration, 0, text=row.text, custom={**row.custom, **sides}))
-    manifest.save(path, found)
+    if not path.exists():
+        asked = rows("train", seed, 300)
+        manifest.save(path, interleaved.preferred(asked, responses(run, asked, samples=4, seed=seed)))
     return path
-
-
-@torch.no_grad()
-def responses(run: Path, asked: Sequence[Utterance], *, samples: int, seed: int) -> list[list[dict[str, Any]]]:
-    """What a run's policy says to every row."""
-    policy: Any = runs.trained(str(run))[0]
-    prompts = policy.eval().ask(batch(asked))
-    made = rollout.sample(policy, prompts, rollout.PLAIN, samples=samples, seed=seed)
-    told = policy.responses(prompts, made.owners, made.tokens)
-    return [told[start : start + samples] for start in range(0, len(told), samples)]
-
-
-def batch(asked: Sequence[Utterance]) -> dict[str, Any]:
-    return {"ids": [row.id for row in asked], "texts": [row.text for row in asked],
-            "custom": [row.custom for row in asked]}  # fmt: skip
 
 
 @torch.no_grad()
@@ -137,17 +99,18 @@ def mismatched(run: Path, asked: Sequence[Utterance]) -> dict[str, float]:
 
 def report(folder: Path, seeds: Sequence[int]) -> None:
     asked = rows("heldout", 0, 200)
-    rises: dict[tuple[str, str], list[float]] = {}
+    rises: dict[str, list[dict[str, float]]] = {}
     for name, measure in (("NLL of audio codes (nats)", nll), ("words that sound like another", mismatched)):
         start = [measure(folder / f"interleaved-{seed}", asked) for seed in seeds]
         toys.tell(CLAIM, f"{name}, before", start)
         for arm in ARMS:
             found = [measure(folder / f"interleaved-{arm}-{seed}", asked) for seed in seeds]
             toys.tell(CLAIM, f"{name}, {arm}", found)
-            pairs = zip(found, start, strict=True)
-            rises[name, arm] = [float(np.mean(list(a.values())) - np.mean(list(b.values()))) for a, b in pairs]
-        apart = [a - b for a, b in zip(rises[name, "unmasked"], rises[name, "masked"], strict=True)]
-        toys.tell_numbers(CLAIM, f"{name}, rise unmasked minus masked", apart, TARGETS["apart"])
+            rises[arm] = list(map(toys.minus, found, start))
+        apart = list(map(toys.minus, rises["unmasked"], rises["masked"]))
+        means = [float(np.mean(list(one.values()))) for one in apart]
+        toys.tell_numbers(CLAIM, f"{name}, rise unmasked minus masked", means, TARGETS["apart"])
+        toys.tell(CLAIM, f"{name}, the same over seeds and prompts", apart)
     for arm in ARMS:
         won = [wins(folder / f"interleaved-{arm}-{seed}", folder / f"interleaved-{seed}", asked) for seed in seeds]
         toys.tell(CLAIM, f"win-rate over the policy before, {arm}", won)

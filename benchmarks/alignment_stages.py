@@ -6,8 +6,8 @@ After arXiv 2507.16632: PPO with 1 for a thought that is there and not too long;
 preferences; GRPO with the verified answer. The reward model reads tokens (arXiv 2511.03601); the control's has learnt
 the same pairs with their sides shuffled. People's preferences are a rule (benchmarks/shared/people.yaml) that labels
 pairs and judges results and never rewards. Begins where it was cut off; one JSON line for each figure. The speech is
-synthetic (corpus spoken-questions, what is not buried in noise), the policy hears it through a frozen Whisper; all
-seeds begin with one SFT policy.
+synthetic (corpus spoken-questions, what is not buried in noise), the policy hears it through a frozen Whisper; every
+seed begins with an SFT policy of its own.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ def main() -> None:
     arguments = toys.parser(__doc__).parse_args()
     seeds: list[int] = arguments.seeds
     toys.ready()
-    parent = toys.sft(arguments.folder)
-    rooms = {name: toys.Room(toys.QUESTIONS / f"{name}.jsonl.gz", parent, understood) for name in ("train", "heldout")}
-    for seed in toys.each(seeds):
+    parents = [toys.sft(arguments.folder, seed) for seed in seeds]
+    rooms = {name: toys.Room(toys.QUESTIONS / f"{name}.jsonl.gz", parents[0], understood)
+             for name in ("train", "heldout")}  # fmt: skip
+    for seed, parent in zip(toys.each(seeds), parents, strict=True):
         tune(arguments.folder, parent, rooms["train"], seed)
     if not arguments.train_only:
-        report(arguments.folder, parent, rooms["heldout"], seeds)
+        report(arguments.folder, parents, rooms["heldout"], seeds)
 
 
 def understood(row: Utterance) -> bool:
@@ -74,29 +75,31 @@ def tune(folder: Path, parent: Path, room: toys.Room, seed: int) -> None:
     toys.train(folder / f"stage3-{seed}", "align/verified", second, *asked, *VERIFIED)
 
 
-def report(folder: Path, parent: Path, room: toys.Room, seeds: Sequence[int]) -> None:
+def report(folder: Path, parents: Sequence[Path], room: toys.Room, seeds: Sequence[int]) -> None:
     runs = {name: [folder / f"{name}-{seed}" for seed in seeds] for name in ("stage1", "stage2", "control", "stage3")}
-    said = {"sft": [room.ask(parent)]} | {name: [room.ask(run) for run in found] for name, found in runs.items()}
-    best = {name: [room.ask(run, temperature=0) for run in found] for name, found in {"sft": [parent], **runs}.items()}
+    every = {"sft": parents, **runs}
+    said = {name: [room.ask(run) for run in found] for name, found in every.items()}
+    best = {name: [room.ask(run, temperature=0) for run in found] for name, found in every.items()}
     for name, found in said.items():
         toys.tell(CLAIM, f"legal thoughts, {name}", [legal(one) for one in found],
                   TARGETS["legal"] if name == "stage1" else None)  # fmt: skip
     for how, responses in (("sampled", said), ("greedy", best)):
         for name, found in responses.items():
             toys.tell(CLAIM, f"right answers, {how}, {name}", [right(one) for one in found])
-        gains = [minus(right(one), right(responses["sft"][0])) for one in responses["stage3"]]
+        pairs = zip(responses["stage3"], responses["sft"], strict=True)
+        gains = [toys.minus(right(one), right(other)) for one, other in pairs]
         toys.tell(CLAIM, f"right answers, {how}, stage3 minus sft", gains, TARGETS["right"])
     models = [(folder / f"model-{seed}", folder / f"control-model-{seed}") for seed in seeds]
     kinds = ((0, "of the reward model", TARGETS["pairs"]), (1, "of the control's", None))
     for place, name, target in kinds:
         found = [accuracy(room, model[place], one) for model, one in zip(models, said["stage1"], strict=True)]
         toys.tell(CLAIM, f"accuracy on unseen pairs {name}", found, target)
-    hard = hardest(said["sft"][0])
+    hard = [hardest(one) for one in said["sft"]]
     for name in ("stage2", "control"):
         won = [toys.wins(one, other) for one, other in zip(said[name], said["stage1"], strict=True)]
         toys.tell(CLAIM, f"win-rate of {name} over stage1", won, TARGETS["wins" if name == "stage2" else "control"])
         toys.tell(CLAIM, f"win-rate of {name} over stage1, harder half of the prompts",
-                  [{key: value for key, value in one.items() if key in hard} for one in won])  # fmt: skip
+                  [{key: one[key] for key in keys} for one, keys in zip(won, hard, strict=True)])  # fmt: skip
         apart = [room.divergence(run, start) for run, start in zip(runs[name], runs["stage1"], strict=True)]
         toys.tell_numbers(CLAIM, f"divergence of {name} from stage1 (nats)", apart,
                           TARGETS["cap"] if name == "stage2" else None)  # fmt: skip
@@ -115,10 +118,6 @@ def legal(said: Sequence[Said]) -> dict[str, float]:
 def right(said: Sequence[Said]) -> dict[str, float]:
     """By prompt, the share of right answers."""
     return toys.by_prompt(said, toys.part(said, "right"))
-
-
-def minus(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
-    return {name: value - other[name] for name, value in one.items()}
 
 
 def hardest(said: Sequence[Said]) -> set[str]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from shared import toys
+from shared.speech import stentor
+from stentor.config import Recipe
+from stentor.data.utterance import Utterance
 from stentor.interfaces.backbone import Backbone
 from stentor.interfaces.policy import Prompts, asked_of
 from stentor.interfaces.tokenizer import TextTokenizer
@@ -18,10 +25,19 @@ from stentor.sequence.chunks import Chunks
 from stentor.sequence.spans import Span
 from stentor.sequence.vocabulary import Vocabulary
 from stentor.tasks.text_lm import TextLMTask
+from stentor.train import fit
 from stentor.train.assembly import build_role, build_text
+from stentor_align import rollout, runs
+from stentor_align.rollout import SamplingSettings
 
 CODES, PER_WORD = 96, 3
 """Size of the codebook; codes of a word."""
+POLICY = {
+    "name": "interleaved",
+    "task": {"name": "interleaved-toy", "longest": 50},
+    "backbone": {"name": "causal-lm", "dim": 64, "layers": 2, "heads": 4},
+    "text": {"name": "bpe", "pieces": 160},
+}
 
 
 def vocabulary(text_size: int) -> Vocabulary:
@@ -97,3 +113,51 @@ class InterleavedToy(TextLMTask):
 def register() -> None:
     """Let recipes of this process name it."""
     registry().add("task", "interleaved-toy", f"{__name__}:InterleavedToy")
+
+
+def taught(run: Path, data: Path, seed: int, **section: Any) -> Path:
+    """A toy that was trained on a manifest, unless it was done before; `section` is of ``train``."""
+    if (run / "config.yaml").exists():
+        stentor("train", "--resume", str(run))
+        return run
+    told = {"lr": 3e-3, "tracking": [], "accelerator": "cpu", **section}
+    recipe = {**POLICY, "seed": seed, "data": {"train": str(data), "batch_seconds": 200.0}, "train": told}
+    with contextlib.redirect_stdout(sys.stderr):
+        fit(Recipe.from_dict(recipe), run, progress=False)
+    return run
+
+
+@torch.no_grad()
+def responses(
+    run: Path, asked: Sequence[Utterance], *, samples: int, seed: int, settings: SamplingSettings = rollout.PLAIN
+) -> list[list[dict[str, Any]]]:
+    """What a run's policy says to every row."""
+    policy: Any = runs.trained(str(run))[0]
+    prompts = policy.eval().ask(batch(asked))
+    made = rollout.sample(policy, prompts, settings, samples=samples, seed=seed)
+    told = policy.responses(prompts, made.owners, made.tokens)
+    return [told[start : start + samples] for start in range(0, len(told), samples)]
+
+
+def batch(asked: Sequence[Utterance]) -> dict[str, Any]:
+    """Rows as a loader gives them."""
+    return {"ids": [row.id for row in asked], "texts": [row.text for row in asked],
+            "custom": [row.custom for row in asked]}  # fmt: skip
+
+
+def told(name: str, asked: str, text: str, **custom: Any) -> Utterance:
+    """A row that asks in text and is answered with a text."""
+    seconds = Utterance.reading_seconds(asked, text)
+    return Utterance(name, "", seconds, 0, text=text, custom={"instruction": asked, "spoken": asked, **custom})
+
+
+def preferred(asked: Sequence[Utterance], made: Sequence[Sequence[Mapping[str, Any]]]) -> list[Utterance]:
+    """Pairs of a policy's own responses, of which people like one more for its words."""
+    found = []
+    for row, group in zip(asked, made, strict=True):
+        scores = toys.scored([toys.Said(row.id, row.custom, one["text"], ()) for one in group])
+        best, worst = scores.index(max(scores)), scores.index(min(scores))
+        if scores[best] - scores[worst] > 0.2:
+            sides = {"chosen": {"tokens": group[best]["tokens"]}, "rejected": {"tokens": group[worst]["tokens"]}}
+            found.append(Utterance(row.id, "", row.duration, 0, text=row.text, custom={**row.custom, **sides}))
+    return found

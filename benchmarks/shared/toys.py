@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import sys
@@ -81,10 +82,10 @@ def train(run: Path, recipe: str, *changes: str) -> Path:
     return speech.train(run, recipe, *changes, f"data.cache_folder={QUESTIONS}/frames")
 
 
-def sft(folder: Path) -> Path:
-    """The policy that every seed begins with: it imitates a demonstrator who does not respond well."""
+def sft(folder: Path, seed: int) -> Path:
+    """The policy that a seed begins with: it imitates a demonstrator who does not respond well."""
     data = (f"data.train={QUESTIONS}/train.jsonl.gz", f"data.valid={QUESTIONS}/valid.jsonl.gz")
-    return train(folder / "sft", "asr/speechlm", "seed=0", *data, *POLICY)
+    return train(folder / f"sft-{seed}", "asr/speechlm", f"seed={seed}", *data, *POLICY)
 
 
 def clear(folder: Path) -> tuple[str, ...]:
@@ -229,18 +230,17 @@ def tell(claim: str, figure: str, by_seed: Sequence[Mapping[str, float]], target
          **more: Any) -> dict[str, Any]:  # fmt: skip
     """Print one figure as a JSON line: the mean, its 95 % interval, the value of each seed.
 
-    The interval is a bootstrap over prompts, whose values are means over the seeds.
+    The interval is `significance.hierarchical`: a bootstrap over seeds and prompts.
 
     Args:
         claim: what it is about.
         figure: its name.
-        by_seed: value by prompt, for each seed.
+        by_seed: value by prompt, for each seed; a seed may lack some prompts.
         target: ``("least" or "most", bound)``, or ``("above", bound)`` for the whole interval.
         more: further fields.
     """
-    names = sorted(set.intersection(*(set(one) for one in by_seed)))
-    means = [float(np.mean([one[name] for one in by_seed])) for name in names]
-    found = significance.bootstrap([(value, 1.0) for value in means])
+    names = sorted(set().union(*by_seed))
+    found = significance.hierarchical([[one.get(name, math.nan) for name in names] for one in by_seed])
     seeds = [round(float(np.mean(list(one.values()))), 4) for one in by_seed]
     line: dict[str, Any] = {"claim": claim, "figure": figure, "value": round(found.value, 4),
                             "low": round(found.low, 4), "high": round(found.high, 4), "seeds": seeds,
@@ -281,6 +281,11 @@ def guards(claim: str, arm: str, tuned: Sequence[Path]) -> None:
         found = [logged(run, f"valid_{name}") for run in tuned]
         if all(found):
             tell_numbers(claim, f"{arm}: {name}", [values[-1] for values in found])
+
+
+def minus(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """By prompt, by how much the first is greater."""
+    return {name: value - other[name] for name, value in one.items()}
 
 
 def pair_accuracy(scores: Sequence[float], others: Sequence[float]) -> list[float]:
