@@ -4,20 +4,23 @@
 
 After Step-Audio (arXiv 2502.11946): annotators prefer "I did not hear" to an invented answer where the audio is buried
 in noise. A reward model that has seen this reply as the better one alone may like it everywhere, and PPO then makes a
-policy that hides behind it. Counter-pairs, clear audio with that reply as the rejected response, are the remedy. Both
-arms differ in these pairs alone. There are two designs: in `buried` the reply is preferred on buried audio only; in
-`honest` annotators also prefer it to wrong answers to every third clear question. Begins where it was cut off; one JSON
-line for each figure. The speech is synthetic (corpus spoken-questions), the policy hears it through a frozen Whisper.
+policy that hides behind it. Counter-pairs, clear audio with that reply as the rejected response, are the remedy
+(`stentor preferences counter`, recipe `align/deaf`). Both arms differ in these pairs alone. There are two designs: in
+`buried` the reply is preferred on buried audio only; in `honest` annotators also prefer it to wrong answers to every
+third clear question. Begins where it was cut off; one JSON line for each figure. The speech is synthetic (corpus
+spoken-questions), the policy hears it through a frozen Whisper; every seed begins with an SFT policy of its own.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shared import toys
+from shared.speech import stentor
 
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
@@ -45,24 +48,26 @@ def main() -> None:
     seeds: list[int] = arguments.seeds
     toys.ready()
     folder: Path = arguments.folder
-    parent = toys.sft(folder)
+    parents = [toys.sft(folder, seed) for seed in seeds]
     start = DESIGNS[arguments.design]
     manifests(folder, start)
-    for seed in toys.each(seeds):
+    for seed, parent in zip(toys.each(seeds), parents, strict=True):
         for arm in ARMS:
             teach(folder / start, parent, arm, seed)
     if not arguments.train_only:
-        report(folder / start, parent, seeds)
+        report(folder / start, parents, seeds)
 
 
 def manifests(folder: Path, start: str) -> None:
     """What annotators preferred, without and with counter-pairs."""
-    told, counter = (manifest.load(toys.QUESTIONS / f"{name}.jsonl.gz") for name in ("train", "counter-pairs"))
+    told = manifest.load(toys.QUESTIONS / "train.jsonl.gz")
+    arms = {arm: folder / f"{start}-{arm}.jsonl.gz" for arm in ARMS}
     if start == DESIGNS["honest"]:
-        told = [*told, *map(honest, counter[::3])]
-    for arm, rows in {"without": told, "with": [*told, *counter]}.items():
-        if not (folder / f"{start}-{arm}.jsonl.gz").exists():
-            manifest.save(folder / f"{start}-{arm}.jsonl.gz", rows)
+        told = [*told, *map(honest, [row for row in told if row.custom["clear"]][::3])]
+    if not arms["without"].exists():
+        manifest.save(arms["without"], told)
+    if not arms["with"].exists():
+        stentor("preferences", "counter", str(arms["without"]), "--deaf", DEAF, "-o", str(arms["with"]))
 
 
 def honest(row: Utterance) -> Utterance:
@@ -76,22 +81,22 @@ def honest(row: Utterance) -> Utterance:
 def teach(start: Path, parent: Path, arm: str, seed: int) -> None:
     """A reward model on the pairs of an arm, and a policy by that model."""
     model, data = Path(f"{start}-model-{arm}-{seed}"), f"data.train={start}-{arm}.jsonl.gz"
-    toys.train(model, "align/reward-model", f"task.run={parent}", f"seed={seed}", data, *MODEL)
+    toys.train(model, "align/deaf", f"task.run={parent}", f"seed={seed}", data, *MODEL)
     tuned = Path(f"{start}-ppo-{arm}-{seed}")
     toys.train(tuned, "align/ppo", f"task.run={parent}", f"task.reward.run={model}", f"seed={seed}", *TUNING)
 
 
-def report(start: Path, parent: Path, seeds: list[int]) -> None:
-    room = toys.Room(toys.QUESTIONS / "heldout.jsonl.gz", parent)
-    before = hidden(room.ask(parent))
-    toys.tell(CLAIM, "share of deaf replies to clear audio, before", [before])
+def report(start: Path, parents: Sequence[Path], seeds: Sequence[int]) -> None:
+    room = toys.Room(toys.QUESTIONS / "heldout.jsonl.gz", parents[0])
+    before = [hidden(room.ask(parent)) for parent in parents]
+    toys.tell(CLAIM, "share of deaf replies to clear audio, before", before)
     for arm in ARMS:
         tuned = [Path(f"{start}-ppo-{arm}-{seed}") for seed in seeds]
         said = [room.ask(run) for run in tuned]
         shares = [hidden(one) for one in said]
         share = TARGETS["share with"] if arm == "with" else None
         toys.tell(CLAIM, f"share of deaf replies to clear audio, {arm} counter-pairs", shares, share)
-        rise = [{name: one[name] - before[name] for name in before} for one in shares]
+        rise = list(map(toys.minus, shares, before))
         toys.tell(CLAIM, f"its rise, {arm} counter-pairs", rise, TARGETS["rise without"] if arm == "without" else None)
         clear = [[one for one in found if one.asked["clear"]] for found in said]
         right = [toys.by_prompt(found, toys.part(found, "right")) for found in clear]

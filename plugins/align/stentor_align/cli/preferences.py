@@ -1,4 +1,4 @@
-"""``stentor preferences build|score|import|export``: make preference data, and exchange it."""
+"""``stentor preferences build|score|import|export|counter``: make preference data, and exchange it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from stentor.data.utterance import Utterance
     from stentor.interfaces.corpus import Rejected
 
-_TAKES = {"build": "RUN MANIFEST", "score": "RUN MANIFEST", "import": "FILE", "export": "MANIFEST"}
-_ASKED = {"build": "prompts", "score": "rows", "import": "lines", "export": "rows"}
+_TAKES = {
+    "build": "RUN MANIFEST",
+    "score": "RUN MANIFEST",
+    "import": "FILE",
+    "export": "MANIFEST",
+    "counter": "MANIFEST",
+}
+_ASKED = {"build": "prompts", "score": "rows", "import": "lines", "export": "rows", "counter": "rows"}
 _BUILD: dict[str, Any] = {
     "reward": "",
     "samples": 5,
@@ -26,11 +32,12 @@ _BUILD: dict[str, Any] = {
     "temperature": 1.0,
     "seed": 0,
 }
-"""Options of ``build`` and what they are where they are not given."""
+_COUNTER = {"deaf": "", "kinds": "heard"}
+"""Options of ``build`` and of ``counter``, and what they are where they are not given."""
 _HELP = (
     "build: sample responses of a run to a manifest's rows, score them, keep what is clearly preferred; score: write "
     "log-probabilities under a run into the rows, for task dpo; import, export: TRL's conversational format, .jsonl or "
-    ".jsonl.gz"
+    ".jsonl.gz; counter: add pairs in which who heard answers, and who heard nothing says so"
 )
 
 
@@ -46,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--form", choices=forms, help="what is kept of a prompt's responses (default best-worst)")
     build.add_argument("--temperature", type=float, help="of the samples (default 1)")
     build.add_argument("--seed", type=int, help="of the samples")
+    counter = parser.add_argument_group("counter")
+    counter.add_argument("--deaf", help="the reply that nothing was heard")
+    counter.add_argument("--kinds", help="of heard,silent,other: which pairs (default heard)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,19 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
     if len(arguments.sources) != len(wanted.split()):
         raise StentorError(f"'preferences {arguments.what}' takes {wanted}.", path="SOURCE", value=arguments.sources)
     _check(arguments)
-    work = {"build": _build, "score": _score, "import": _import, "export": _export}
+    work = {"build": _build, "score": _score, "import": _import, "export": _export, "counter": _counter}
     return work[arguments.what](arguments)
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Fill in what `build` was not told, and refuse what it cannot use and others do not take."""
-    for name, usual in _BUILD.items():
-        value = getattr(arguments, name)
-        if value is None:
-            setattr(arguments, name, usual)
-        elif arguments.what != "build":
-            told = f"'preferences {arguments.what}' does not take it, only 'preferences build' does."
-            raise StentorError(told, path=f"--{name}", value=value, suggestion=None)
+    """Fill in what a verb was not told, and refuse what it cannot use and others do not take."""
+    for verb, options in (("build", _BUILD), ("counter", _COUNTER)):
+        for name, usual in options.items():
+            value = getattr(arguments, name)
+            if value is None:
+                setattr(arguments, name, usual)
+            elif arguments.what != verb:
+                told = f"'preferences {arguments.what}' does not take it, only 'preferences {verb}' does."
+                raise StentorError(told, path=f"--{name}", value=value, suggestion=None)
     if arguments.what == "build" and not arguments.reward:
         told = "nothing says which response is better; name a reward, or a YAML file with the section of one."
         raise StentorError(told, path="--reward")
@@ -127,6 +138,16 @@ def _export(arguments: argparse.Namespace) -> int:
     rows = manifest.load(arguments.sources[0], report=bad.extend)
     pairs, dropped = exchange.write(arguments.output, rows)
     return _tell(arguments, pairs, [*dropped, *bad], "pairs")
+
+
+def _counter(arguments: argparse.Namespace) -> int:
+    from stentor.data import manifest
+    from stentor_align.preferences.counter import counter_pairs
+
+    bad: list[Rejected] = []
+    rows = manifest.load(arguments.sources[0], report=bad.extend)
+    options: dict[str, Any] = {"kinds": arguments.kinds.split(","), "silence": beside(arguments.output, "silence.wav")}
+    return _write(arguments, [*rows, *counter_pairs(rows, arguments.deaf, **options), *bad])
 
 
 def reward_section(given: str) -> dict[str, Any]:
