@@ -12,7 +12,8 @@ from stentor_align.rollout import SamplingSettings, sample
 
 BATCH = tiny.batch("abc", "fed", chosen="abc", rejected="cba")
 JUDGE = {"name": "format", "pattern": "[a-c]+"}
-WATCHED = {"length", "distinct", "divergence", "drift/length", "drift/distinct"}
+PROBES = {"probe/empty", "probe/repeated", "probe/longest"}
+WATCHED = {"length", "distinct", "divergence", "drift/length", "drift/distinct"} | PROBES
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,6 +82,22 @@ def test_drift_is_against_the_samples_of_what_the_policy_began_as(parent):
     own, theirs = (sample(one, one.ask(BATCH), settings, samples=3, seed=0) for one in (task.policy, origin))
     ratio = sum(map(len, own.tokens)) / sum(map(len, theirs.tokens))
     assert told["drift/length"] == pytest.approx(ratio) and told["length"] == sum(map(len, own.tokens)) / 6
+
+
+def test_tricks_that_pairs_reward_are_found_out(parent):
+    """Whoever is taught to say nothing has come to find that likelier."""
+    task = tuned(parent)
+    assert all(abs(task.eval().training_loss(BATCH).parts[name]) < 1e-4 for name in PROBES)
+    end = {"tokens": [task.policy.vocabulary.control("end")]}
+    pairs = tiny.batch("abc", "fed", chosen=end, rejected="abcabc")
+    optimiser = torch.optim.AdamW(task.train().policy.parameters(), lr=3e-3)
+    for _ in range(15):
+        optimiser.zero_grad()
+        task.training_loss(pairs).value.backward()
+        optimiser.step()
+    told = task.eval().training_loss(BATCH)
+    assert told.parts["probe/empty"] > 0.5 and told.counts["probe/empty"] == 2
+    assert told.parts["drift/length"] < 1
 
 
 def test_a_judge_hears_what_the_policy_says_and_not_the_pairs(parent):

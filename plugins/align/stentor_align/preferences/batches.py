@@ -66,9 +66,10 @@ def of_batch(
             said = [[_ids(policy, one) for one in (pair.chosen, pair.rejected)] for pair in pairs]
             if prompts is not None:
                 legal.of_choices(prompts, [row] * 2 * len(said), [ids for pair in said for ids in pair])
-            for pair, ids in zip(pairs, said, strict=True) if fit else ():
-                fit(pair.chosen, ids[0])
-                fit(pair.rejected, ids[1])
+            if fit is not None:
+                for pair, ids in zip(pairs, said, strict=True):
+                    fit(pair.chosen, ids[0])
+                    fit(pair.rejected, ids[1])
         except StentorError as error:
             found.dropped.append(f"{name}: {error}")
             continue

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stentor.config import ranges
 from stentor.errors import StentorError
+from stentor.interfaces.policy import Prompts
 from stentor.interfaces.reward import Reward
 from stentor.train.assembly import build
 from stentor_align import rollout
-from stentor_align.rollout import SamplingSettings
+from stentor_align.rollout import Rollout, SamplingSettings
 from stentor_align.tasks import guards
 from stentor_align.tasks.drift import Drift, manner
 from stentor_align.tasks.experience import Experience
@@ -61,21 +63,42 @@ class Watch:
     ) -> Figures:
         """``length``, ``distinct``, ``divergence``, ``drift/length``, ``drift/distinct``, and what the judge says.
 
+        ``probe/empty``, ``probe/repeated`` and ``probe/longest`` are the nats by which cheap tricks (`guards.tricks`)
+        have become likelier: what pairs reward (arXiv 2305.18290, equation 5), but for a factor. A trick that is not
+        legal under the policy's grammar is missing.
+
         Args:
             policy: in evaluation mode.
             batch: from the loader.
             origin: gives what the policy began as; inside of it the policy itself may be that.
         """
         self.load_judge()
-        made = rollout.sample(policy, policy.ask(batch), self.sampling, samples=self.samples, seed=_SEED)
+        prompts = policy.ask(batch)
+        made = rollout.sample(policy, prompts, self.sampling, samples=self.samples, seed=_SEED)
         unknown = torch.full((len(made.tokens),), torch.nan)
         found, told = Experience(dict(batch), made, unknown, Figures()), Figures()
         own = manner(made)
         told.add("length", [own.length] * len(made.tokens))
         told.add("distinct", [own.distinct] * len(set(made.owners)))
+        tricks = dict(_tricks(prompts, made, self.sampling))
+        now = {name: self._likely(policy, batch, trick) for name, trick in tricks.items()}
         with origin() as other:
+            for name, trick in tricks.items():
+                told.add(f"probe/{name}", now[name] - self._likely(other, batch, trick))
             told.update(guards.divergence(other, found, self.sampling))
             told.update(self._drift.figures(other, batch, made, self.sampling, samples=self.samples, seed=_SEED))
         if self._judge is not None:
             told.update(guards.judged(policy, found, self._judge, timeout=_PATIENCE))
         return told
+
+    def _likely(self, policy: Any, batch: Mapping[str, Any], made: Rollout) -> Tensor:
+        """Log-probability of each response, float [B]."""
+        return rollout.rescore(policy, policy.ask(batch), made, self.sampling)[0].totals()[0].cpu()
+
+
+def _tricks(prompts: Prompts, made: Rollout, sampling: SamplingSettings) -> Iterator[tuple[str, Rollout]]:
+    """Name and responses of every trick that is legal for a prompt."""
+    for name, responses in guards.tricks(prompts, made, sampling.longest_of(prompts)).items():
+        there = [row for row, tokens in enumerate(responses) if tokens]
+        if there:
+            yield name, Rollout([responses[row] for row in there], there, [], [])
