@@ -15,6 +15,8 @@ from torch import Tensor
 from stentor.interfaces.reward import Reward, Scores
 
 Items = Sequence[Mapping[str, Any]]
+PATIENCE = 600.0
+"""Seconds that a reward has for a batch, unless a task says otherwise."""
 
 
 def score(reward: Reward, prompts: Items, responses: Items, *, timeout: float = 0.0, name: str = "") -> Scores:

@@ -13,9 +13,10 @@ from stentor.interfaces.task import Loss
 from stentor_align.losses import advantages, clipped, kl
 from stentor_align.losses.clipped import Average
 from stentor_align.losses.sequences import mean_of_all, padded
+from stentor_align.rewards.safety import PATIENCE
 from stentor_align.rollout import PLAIN, SamplingSettings
 from stentor_align.tasks.experience import Experience, Unfinished, chosen
-from stentor_align.tasks.reinforced import TIMEOUT, ReinforcedTask, several
+from stentor_align.tasks.reinforced import ReinforcedTask, several
 from stentor_align.workers.settings import ALONE, WorkerSettings
 
 
@@ -67,7 +68,7 @@ class GRPOTask(ReinforcedTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
-        timeout: float = TIMEOUT,
+        timeout: float = PATIENCE,
         workers: WorkerSettings = ALONE,
     ) -> None:
         several(samples, "GRPO")

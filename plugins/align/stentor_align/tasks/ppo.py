@@ -15,10 +15,11 @@ from stentor.interfaces.task import Loss
 from stentor_align import logprobs, rollout
 from stentor_align.losses import advantages, clipped, kl
 from stentor_align.losses.sequences import mean_of_all, padded, valid, whitened
+from stentor_align.rewards.safety import PATIENCE
 from stentor_align.rollout import PLAIN, SamplingSettings
 from stentor_align.tasks.critic import Critic, Kind
 from stentor_align.tasks.experience import Experience, Unfinished, chosen
-from stentor_align.tasks.reinforced import TIMEOUT, ReinforcedTask
+from stentor_align.tasks.reinforced import ReinforcedTask
 from stentor_align.workers.settings import ALONE, WorkerSettings
 
 
@@ -79,7 +80,7 @@ class PPOTask(ReinforcedTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
-        timeout: float = TIMEOUT,
+        timeout: float = PATIENCE,
         workers: WorkerSettings = ALONE,
     ) -> None:
         given = {"clip": clip, "warmup": warmup, "value_weight": value_weight, "kl": kl, "kl_target": kl_target}

@@ -12,9 +12,10 @@ from stentor.config.reference import ComponentOf
 from stentor.interfaces.task import Loss
 from stentor_align.losses import advantages, clipped
 from stentor_align.losses.clipped import Average
+from stentor_align.rewards.safety import PATIENCE
 from stentor_align.rollout import PLAIN, SamplingSettings
 from stentor_align.tasks.experience import Experience, Unfinished
-from stentor_align.tasks.reinforced import TIMEOUT, ReinforcedTask, several
+from stentor_align.tasks.reinforced import ReinforcedTask, several
 from stentor_align.workers.settings import ALONE, WorkerSettings
 
 
@@ -52,7 +53,7 @@ class RAFTTask(ReinforcedTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Annotated[Mapping[str, Any] | None, ComponentOf("reward")] = None,
-        timeout: float = TIMEOUT,
+        timeout: float = PATIENCE,
         workers: WorkerSettings = ALONE,
     ) -> None:
         several(samples, "RAFT")

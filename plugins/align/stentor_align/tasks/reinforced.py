@@ -18,6 +18,7 @@ from stentor.train.assembly import build
 from stentor_align import rollout
 from stentor_align.logprobs import Read, Scored
 from stentor_align.losses import masks
+from stentor_align.rewards.safety import PATIENCE
 from stentor_align.rollout import Rollout, SamplingSettings
 from stentor_align.tasks import experience, guards
 from stentor_align.tasks.drift import Drift
@@ -28,8 +29,6 @@ from stentor_align.workers.sampling import Coming, SamplingProcess
 from stentor_align.workers.scoring import ScoringProcesses
 from stentor_align.workers.settings import ALONE, WorkerSettings
 
-TIMEOUT = 600.0
-"""Seconds for the rewards of a batch."""
 _VALIDATED = 0
 """Seed of the samples of validation, the same every time."""
 _QUIET = 10
@@ -75,7 +74,7 @@ class ReinforcedTask(TuningTask):
         unfinished: Unfinished = "score",
         left_out: Sequence[str] = (),
         judge: Mapping[str, Any] | None = None,
-        timeout: float = TIMEOUT,
+        timeout: float = PATIENCE,
         workers: WorkerSettings | Mapping[str, Any] = ALONE,
         **held: Any,
     ) -> None:

@@ -15,14 +15,13 @@ from stentor.interfaces.policy import Prompts
 from stentor.interfaces.reward import Reward
 from stentor.train.assembly import build
 from stentor_align import rollout
+from stentor_align.rewards import safety
 from stentor_align.rollout import Rollout, SamplingSettings
 from stentor_align.tasks import guards
 from stentor_align.tasks.drift import Drift, manner
 from stentor_align.tasks.experience import Experience
 from stentor_align.tasks.figures import Figures
 
-_PATIENCE = 600.0
-"""Seconds that a judge may take for a batch."""
 _SEED = 0
 
 
@@ -88,7 +87,7 @@ class Watch:
             told.update(guards.divergence(other, found, self.sampling))
             told.update(self._drift.figures(other, batch, made, self.sampling, samples=self.samples, seed=_SEED))
         if self._judge is not None:
-            told.update(guards.judged(policy, found, self._judge, timeout=_PATIENCE))
+            told.update(guards.judged(policy, found, self._judge, timeout=safety.PATIENCE))
         return told
 
     def _likely(self, policy: Any, batch: Mapping[str, Any], made: Rollout) -> Tensor:
