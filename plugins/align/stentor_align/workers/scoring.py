@@ -33,8 +33,6 @@ class ScoringProcesses(Reward):
         timeout: seconds after which a batch is given up; 0: never.
     """
 
-    contract = None  # the reward inside has one
-
     def __init__(self, section: Mapping[str, Any], settings: WorkerSettings, *, timeout: float = 0.0) -> None:
         self.section, self.settings, self.timeout = dict(section), settings, timeout
         self.nature = build("reward", section, path="task.reward").nature  # type: ignore[misc]
