@@ -15,7 +15,7 @@ def bearing(vocabulary: Vocabulary, left_out: Sequence[str]) -> Tensor:
     """bool [size]: which ids bear a loss when those of the blocks `left_out` do not.
 
     Step-Audio-AQAA leaves audio tokens out of DPO, because preferences over audio tore text and audio apart (arXiv
-    2506.08967); its blocks would be ``[linguistic, semantic]``.
+    2506.08967); blocks of a voice are ``codes.linguistic`` and ``codes.semantic``.
 
     Raises:
         StentorError: for a block that the vocabulary does not have.
