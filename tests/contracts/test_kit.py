@@ -37,6 +37,7 @@ LIES = [
     ("codec", "Partial", "whole_groups", "1 samples give codes [(1,)]; due are [0]"),
     ("codec", "Misrated", "declared_spec", "declares 100 Hz; 1 codes in a group are 50 Hz"),
     ("codec", "Mumbling", "decoded_lengths", "55 codes give 8800 samples; due are 17600"),
+    ("voice", "Hurrying", "together", "does not give the samples that it gives alone"),
     ("metric", "Upside", "direction", "perfect outputs score 1, wrong ones 0"),
 ]
 

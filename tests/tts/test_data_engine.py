@@ -7,21 +7,23 @@ import io
 import json
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from stentor import cli
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
+from stentor.data.voices import named
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.interfaces.metric import Spoken
+from stentor.interfaces.voice import Voice
 from stentor.plugins import registry
-from stentor_tts.corpora.styles_audio import BadSpeech
 from stentor_tts.engine import engine, settings, texts, work
 from stentor_tts.engine.interfaces import Filter, Rewriter, Verdict
 from stentor_tts.engine.journal import Journal
@@ -95,7 +97,7 @@ def test_a_run_that_was_killed_loses_one_group_and_ends_with_the_same_files(sour
 
 def test_other_filters_judge_anew_and_speak_nothing_anew(source: str, tmp_path: Path, monkeypatch: Any) -> None:
     made(source, tmp_path)
-    monkeypatch.setattr(work, "speak", lambda planned: pytest.fail("spoken again"))
+    monkeypatch.setattr(work, "speak_all", lambda plans: pytest.fail("spoken again"))
     _, funnel = made(source, tmp_path, filters=[])
     assert funnel.kept == 5
 
@@ -128,31 +130,76 @@ def test_a_cluster_gives_the_same_corpus(source: str, tmp_path: Path, monkeypatc
     assert content(tmp_path / "here") == content(tmp_path / "there")
 
 
-def test_what_a_voice_cannot_say_costs_its_own_take(source: str, tmp_path: Path, monkeypatch: Any) -> None:
-    speak = work.speak
+class Teacher(Voice):
+    """Hums as long as a text is; what it cannot say it raises, what it was asked it notes."""
 
-    def moody(planned: Any) -> Any:
-        if "price" in planned.text:
+    sample_rate, licence = 16000, "none"
+    groups: ClassVar[list[list[str]]] = []
+
+    def __init__(self, *, fails: str = "", rambles: str = "", together: bool = False) -> None:
+        self.fails, self.rambles, self.together = fails, rambles, together
+
+    def speak(self, text: str, *, speed: float = 1.0) -> np.ndarray:
+        if self.fails and self.fails in text:
             raise OSError("the cable is out")
-        return speak(planned)
+        seconds = 19.0 if self.rambles and self.rambles in text else (0.5 + len(text) / 15) / speed
+        return (0.2 * np.sin(np.arange(round(seconds * 16000)) / 20)).astype(np.float32)
 
-    monkeypatch.setattr(work, "speak", moody)
-    _, funnel = made(source, tmp_path, filters=[])
+    def speak_all(self, texts: Sequence[str], *, speeds: Sequence[float] | None = None) -> list[np.ndarray | Exception]:
+        self.groups.append(list(texts))
+        if not self.together:
+            return super().speak_all(texts, speeds=speeds)
+        return [self.speak(text, speed=speed) for text, speed in zip(texts, speeds or [], strict=True)]
+
+
+@pytest.fixture
+def teacher() -> Iterator[type[Teacher]]:
+    """A teacher that counts what it is asked, registered as ``teacher``."""
+    saved = registry().snapshot()
+    registry().add("voice", "teacher", f"{__name__}:Teacher")
+    Teacher.groups.clear()
+    named.voice.cache_clear()
+    work.example.cache_clear()
+    yield Teacher
+    registry().restore(saved)
+
+
+@pytest.mark.parametrize("together", ["false", "true"])
+def test_what_a_voice_cannot_say_costs_its_own_take(
+    source: str, tmp_path: Path, teacher: type[Teacher], together: str
+) -> None:
+    voices = (f"teacher:fails=price,together={together}",)
+    _, funnel = made(source, tmp_path, filters=[], voices=voices, group=8)
     assert funnel.kept == 4 and funnel.stages[0].reasons == {"OSError": 1}
 
 
-def test_a_voice_that_rambles_costs_its_own_takes(source: str, tmp_path: Path, monkeypatch: Any) -> None:
-    speak = work.speak
-
-    def rambling(planned: Any) -> Any:
-        if "fox" in planned.text or "price" in planned.text:
-            raise BadSpeech("too short or too long: 19.32 s, expected 0.12 to 15.0 s")
-        return speak(planned)
-
-    monkeypatch.setattr(work, "speak", rambling)
-    work.example.cache_clear()
-    _, funnel = made(source, tmp_path, filters=[])
+def test_a_voice_that_rambles_costs_its_own_takes(source: str, tmp_path: Path, teacher: type[Teacher]) -> None:
+    _, funnel = made(source, tmp_path, filters=[], voices=("teacher:rambles=ic",), group=8)
     assert funnel.kept == 4 and funnel.stages[0].reasons == {"too short or too long": 1}
+    assert work.example("teacher:rambles=ic", str((tmp_path / "audio").resolve())) is None
+
+
+def test_a_voice_says_the_takes_of_a_group_together_and_none_twice(
+    source: str, tmp_path: Path, teacher: type[Teacher]
+) -> None:
+    voices = ("teacher:fails=no", "teacher:fails=nothing")
+    how = {"filters": [], "voices": voices, "takes": 0, "styled": 0.5}
+    made(source, tmp_path / "alone", group=1, **how)
+    assert {len(group) for group in teacher.groups} == {1}
+    teacher.groups.clear()
+    made(source, tmp_path / "cut", group=8, **how)
+    assert [len(group) for group in teacher.groups[2:]] == [4, 4, 1, 1]  # after the examples
+    assert content(tmp_path / "cut") == content(tmp_path / "alone")
+    written = sorted((tmp_path / "cut").rglob("*.flac"))
+    assert [one.read_bytes() for one in written] == [
+        one.read_bytes() for one in sorted((tmp_path / "alone").rglob("*.flac"))
+    ]
+    lost = next(one for one in written if "train-" in one.name)
+    lost.unlink()
+    (tmp_path / "cut" / engine.TAKES).unlink()
+    teacher.groups.clear()
+    made(source, tmp_path / "cut", group=8, **how)
+    assert [len(group) for group in teacher.groups] == [1] and lost.exists()
 
 
 def test_a_voice_that_cannot_speak_at_all_is_told_before_anything_is_made(source: str, tmp_path: Path) -> None:

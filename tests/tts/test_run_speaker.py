@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_speaker import speaker, task
+from tiny_speaker import SECTIONS, speaker, task
 
 from stentor.errors import StentorError
 from stentor_tts.inventory import Inventory
@@ -13,6 +13,7 @@ from stentor_tts.speaking.marking import marked, voice_of
 from stentor_tts.speaking.reference import VoiceSample
 from stentor_tts.speaking.speaker import Wish
 from stentor_tts.speaking.synthesiser import Synthesiser
+from stentor_tts.speaking.takes import Take, rendered
 from stentor_tts.text.script import Manner, Sentence, Stretch
 
 QUICK = Manner(rate=1.45)
@@ -45,6 +46,60 @@ def test_a_batch_says_what_its_rows_say_alone(tiny):
     for text, wish, chunks in zip(texts, wishes, found, strict=True):
         alone = np.concatenate(list(tiny.say(sentence(text), wish)))
         np.testing.assert_allclose(np.concatenate(chunks), alone, atol=1e-4)
+
+
+def test_texts_said_together_are_what_each_is_alone(monkeypatch):
+    """Several sentences, voices, seeds, temperatures and rates; one row's own fault costs that row."""
+    who, rows = speaker(scales=("rate", "energy")), []
+    say_whole = who.say_whole
+    monkeypatch.setattr(who, "say_whole", lambda *given: rows.append(len(given[0])) or say_whole(*given))
+    asked = [
+        ("turn left\n\none two three", {"seed": 1}),
+        ("quick fox", {"voice": voice(1), "seed": 2, "sample_rate": 8000}),
+        ("<speak>one <prosody pitch='+4st'>two</prosody></speak>", {}),
+        ("five", {"style": "fast", "seed": 3}),
+        ("six seven", {"temperature": 0.0}),
+        ("four five\n\nnine\n\nten", {"voice": voice(2), "sample_rate": 44100}),
+    ]
+    synthesiser = Synthesiser(who)
+    found = synthesiser.speak_all([synthesiser.stream(text, **how) for text, how in asked])
+    assert rows == [7, 1]
+    assert isinstance(found[2], StentorError) and "no stretches that are high" in str(found[2])
+    for (text, how), samples in zip(asked, found, strict=True):
+        if not isinstance(samples, Exception):
+            alone = synthesiser.speak(text, **how)
+            assert len(samples) == len(alone) > 1000
+            np.testing.assert_allclose(samples, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"vocoder": None}, {"acoustic": {**SECTIONS["acoustic"], "chunk": 0}}])
+def test_a_whole_is_what_its_chunks_are(changes):
+    """Rows of two seeds and of very different lengths."""
+    who = speaker(**changes)
+    texts, seeds = ["one two three four five six", "ten", "quick", "brown fox jumps at"], [1, 2, 1, 2]
+    wishes = [Wish(voice(1) if seed == 2 else None, seed=seed) for seed in seeds]
+    found = who.say_whole([sentence(text) for text in texts], wishes)
+    for text, wish, samples in zip(texts, wishes, found, strict=True):
+        alone = np.concatenate(list(who.say(sentence(text), wish)))
+        assert samples.dtype == np.float32 and len(samples) == len(alone)
+        np.testing.assert_allclose(samples, alone, atol=1e-5)
+
+
+def test_what_is_rendered_together_is_of_one_seed_and_of_like_length():
+    def renderer(codes, references, device, *, seed):
+        asked.append((seed, [len(books[0]) for books in codes]))
+        return [
+            torch.full((len(books[0]),), float(reference)) for books, reference in zip(codes, references, strict=True)
+        ]
+
+    asked = []
+    told = [(4, 1), (0, 1), (9, 0), (10, 1), (6, 0), (7, 1), (1, 0)]
+    takes = [Take((torch.zeros(length, dtype=torch.int64),) if length else (), number, seed)
+             for number, (length, seed) in enumerate(told)]  # fmt: skip
+    found = rendered(renderer, takes, torch.device("cpu"))
+    assert asked == [(0, [9, 6]), (0, [1]), (1, [10, 7]), (1, [4])]
+    assert [len(samples) for samples in found] == [4, 0, 9, 10, 6, 7, 1]
+    assert all((samples == number).all() for number, samples in enumerate(found))
 
 
 def test_who_has_left_is_not_told_any_more(tiny):
@@ -186,9 +241,8 @@ def test_marks_are_what_the_task_reads(tiny):
     ],
 )  # fmt: skip
 def test_a_style_of_the_whole_stands_beside_tags(tiny, text, styles, levels, stretches):
-    speech = Synthesiser(tiny).stream(text)
-    *_, last = speech._sentences
-    request = tiny._request(last, speech._wish)
+    *_, last = Synthesiser(tiny).stream(text).pieces()
+    request = tiny._request(*last)
     assert (request.style.styles, dict(request.style.levels)) == (styles, levels)
     assert list(request.marked.stretches()) == stretches
 

@@ -15,7 +15,9 @@ from stentor.cli.dispatch import main
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.errors import StentorError
-from stentor_tts.speaking import choice
+from stentor.interfaces.corpus import Rejected
+from stentor_tts.speaking import batch, choice
+from stentor_tts.speaking.rows import Row
 from stentor_tts.text.script import Manner
 
 
@@ -152,6 +154,15 @@ def test_a_batch_that_was_killed_goes_on(speaker, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(choice, "choose", lambda *_, **__: speaker)
     assert speak("--batch", "texts.csv", "-o", "out") == 0 and speaker.words == ["one", "two"]
+
+
+def test_fewer_long_texts_are_said_together():
+    rows = [
+        Row(f"t:{number}", str(number), "word " * words) for number, words in enumerate([1, 1, 1, 3000, 1, 1500, 600])
+    ]
+    rows.insert(2, Rejected("t:9", "no text"))
+    assert [len(group) for group in batch._groups(rows, 3)] == [3, 2, 3]
+    assert [one for group in batch._groups(rows, 3) for one in group] == rows
 
 
 def test_what_holds_for_all_rows_is_checked_first(speaker, capsys, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import soundfile
 from stentor.data.corpora.commands_text import part_of
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Item, Rejected
+from stentor.interfaces.voice import Voice
 from stentor_tts.corpora import styles_audio
 from stentor_tts.corpora.styles import Styles
 from stentor_tts.corpora.styles_audio import LEVEL, RATE, plan, plan_tagged, speak
@@ -174,6 +176,39 @@ def test_plans_and_samples_are_those_of_corpora_that_were_made_before(monkeypatc
     for one, digest in ((inline, "930d283564d70ff1"), (styled, "348ef6e0a89740bd")):
         samples = np.rint(speak(one)[0] * 32767).astype("<i2")
         assert hashlib.sha256(samples.tobytes()).hexdigest().startswith(digest)
+
+
+def test_utterances_said_together_are_what_each_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Buzz(Voice):
+        sample_rate, licence = 8000, "none"
+
+        def speak(self, text: str, *, speed: float = 1.0) -> np.ndarray:
+            if text == "mute":
+                raise OSError("the cable is out")
+            size = round(8000 / speed)
+            return np.zeros(size) if text == "silent" else np.random.default_rng(len(text)).uniform(-0.3, 0.3, size)
+
+    class Forgetful(Buzz):
+        """Leaves out what it cannot say, so that what is left cannot be told apart."""
+
+        def speak_all(self, texts: Sequence[str], *, speeds: Sequence[float] | None = None) -> Any:
+            return [one for one in super().speak_all(texts, speeds=speeds) if not isinstance(one, Exception)]
+
+    tags = [("turn off", ""), ("the radio", "loud"), ("in the office", "slow")]
+    plans = [
+        plan_tagged("a", "train", tags, "buzz"),
+        plan_tagged("b", "train", [("on", ""), ("mute", "fast")], "buzz"),
+        plan("c", "train", "stop now", "buzz", rate=2, energy=-1),
+        plan("d", "train", "silent", "buzz"),
+    ]
+    for one in (Buzz(), Forgetful()):
+        monkeypatch.setattr(styles_audio, "voice", lambda name, one=one: one)
+        first, mute, second, silent = styles_audio.speak_all(plans)
+        for found, alone in ((first, speak(plans[0])), (second, speak(plans[2]))):
+            assert not isinstance(found, Exception) and found[1] == alone[1]
+            np.testing.assert_array_equal(found[0], alone[0])
+        assert isinstance(silent, styles_audio.BadSpeech) and str(silent) == "silent"
+        assert isinstance(mute, Exception) and ("cable" in str(mute) or "0 times" in str(mute))
 
 
 def test_the_metric_of_tags_knows_what_they_change() -> None:

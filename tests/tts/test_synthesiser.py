@@ -58,6 +58,48 @@ def test_a_silent_break_before_and_after():
     assert not spoken[:RATE].any() and not spoken[-RATE // 2 :].any() and len(spoken) == RATE * 1.5 + len(level("one"))
 
 
+TEXTS = [
+    "One two. <b> Three!\n\nfour",
+    "я",
+    "<speak><break time='1s'/>one<break time='500ms'/></speak>",
+    "the fuse. and more",
+    "five six seven",
+]
+
+
+@pytest.mark.parametrize("together", [1, 2, 16])
+def test_several_texts_together_are_what_each_is_alone(together):
+    synthesiser = Synthesiser(Tones(amplitude=1.6))
+    synthesiser.speaker.together = together
+    asked = [{"style": style, "temperature": heat, "sample_rate": rate, "seed": 3}
+             for style, heat, rate in zip(["", "", "slow", "", "soft"], [0.5, None, 0.0, None, None],
+                                          [None, None, 8000, None, 22050], strict=True)]  # fmt: skip
+    speeches = [synthesiser.stream(text, **how) for text, how in zip(TEXTS, asked, strict=True)]
+    refused = StentorError("not this one")
+    first, none, breaks, fuse, *rest = synthesiser.speak_all([*speeches, refused])
+    for found, row in ((first, 0), (breaks, 2), (rest[0], 4)):
+        np.testing.assert_array_equal(found, synthesiser.speak(TEXTS[row], **asked[row]))
+    assert rest[1] is refused and "nothing of the text can be said" in str(none) and "the fuse is blown" in str(fuse)
+    assert speeches[1].told == "1 character cannot be said and was left out: 'я' (1)." and not speeches[0].told
+
+
+def test_what_is_said_together_is_of_one_temperature_and_of_like_length_and_said_once():
+    speaker, groups = Tones(), []
+    speaker.together = 2
+    say_all = speaker.say_all
+
+    def noted(sentences, wishes, told):
+        groups.append([sentence.text for sentence in sentences])
+        say_all(sentences, wishes, told)
+
+    speaker.say_all = noted
+    synthesiser = Synthesiser(speaker)
+    asked = [("one.\n\nseventeen", None), ("two", None), ("a", 0.5), ("thirteen", None)]
+    synthesiser.speak_all([synthesiser.stream(text, temperature=heat) for text, heat in asked])
+    assert groups == [["two", "one."], ["thirteen", "seventeen"], ["a"]]
+    assert len(speaker.words) == 5
+
+
 def test_what_is_asked_reaches_the_speaker():
     speaker = Tones()
     Synthesiser(speaker).speak("one", style="slow, soft", speed=2.0, seed=7, temperature=0.5)

@@ -1,6 +1,7 @@
 """A run that speaks, from training to export, the command line and the server."""
 
 import io
+import json
 
 import numpy as np
 import openai
@@ -10,12 +11,14 @@ import tiny_runs
 from safetensors.torch import load_file
 
 from stentor.cli.dispatch import main
+from stentor.data import manifest
 from stentor.errors import StentorError
 from stentor.serve.server import opened, running
 from stentor.serve.settings import Model, ServeSettings
 from stentor.train.export import export
 from stentor_tts.speaking.run import RunSpeaker, speaks
 from stentor_tts.speaking.synthesiser import Synthesiser
+from stentor_tts.speaking.teacher import RunVoice
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +28,10 @@ def place(tmp_path_factory):
     return folder
 
 
-def said(folder, **asked):
+def said(folder, text="red lamp on.", **asked):
     speaker = RunSpeaker(folder)
     speaker.load_pretrained()
-    return Synthesiser(speaker).speak("red lamp on.", **asked)
+    return Synthesiser(speaker).speak(text, **asked)
 
 
 def test_an_export_speaks_without_the_runs_that_trained_its_parts(place, tmp_path):
@@ -97,6 +100,57 @@ def test_the_command_line(place, tmp_path, capsys):
         str(tmp_path / "many"),
     ]
     assert main(batch) == 1 and "1 x there is no such file" in capsys.readouterr().out
+
+
+def test_a_table_is_said_in_groups_and_each_row_is_what_it_is_alone(place, tmp_path, monkeypatch, capsys):
+    rows = ["a,red lamp on.,,3", f"b,blue door,{place / '3.wav'},", "c,,,", "d,red door open now,ada,1", "e,lamp,,"]
+    table, groups, say_whole = tmp_path / "texts.csv", [], RunSpeaker.say_whole
+    table.write_text("\n".join(["id,text,voice,seed", *rows]) + "\n")
+
+    def noted(self, sentences, wishes):
+        groups.append(len(sentences))
+        return say_whole(self, sentences, wishes)
+
+    monkeypatch.setattr(RunSpeaker, "say_whole", noted)
+    words = ["speak", "--batch", str(table), "--run", str(place / "voice"), "--temperature", "0.5"]
+    assert main([*words, "-o", str(tmp_path / "whole")]) == 1 and groups == [4]
+    made = manifest.load(tmp_path / "whole/spoken.jsonl.gz")
+    assert [row.id for row in made] == ["a", "b", "d", "e"]
+    assert json.loads((tmp_path / "whole/quarantine.jsonl").read_text())["where"] == f"{table}:4"
+    alone = {"a": {"seed": 3}, "b": {"voice": place / "3.wav"}, "d": {"voice": "ada", "seed": 1}, "e": {}}
+    for row in made:
+        heard, _ = soundfile.read(row.audio, dtype="float32")
+        np.testing.assert_allclose(heard, said(place / "voice", row.text, temperature=0.5, **alone[row.id]), atol=1e-4)
+
+    def killed(self, sentences, wishes):
+        if len(groups) > 1:
+            raise KeyboardInterrupt
+        return noted(self, sentences, wishes)
+
+    groups.clear()
+    monkeypatch.setattr(RunSpeaker, "together", 2)
+    monkeypatch.setattr(RunSpeaker, "say_whole", killed)
+    assert main([*words, "-o", str(tmp_path / "cut")]) == 130 and groups == [2, 1]
+    monkeypatch.setattr(RunSpeaker, "say_whole", noted)
+    assert main([*words, "-o", str(tmp_path / "cut")]) == 1 and groups == [2, 1, 1]
+    again = manifest.load(tmp_path / "cut/spoken.jsonl.gz")
+    assert [(row.id, row.frames, row.custom) for row in again] == [(row.id, row.frames, row.custom) for row in made]
+    assert (tmp_path / "cut/quarantine.jsonl").read_text() == (tmp_path / "whole/quarantine.jsonl").read_text()
+
+
+def test_a_run_as_a_teacher_says_several_texts_together(place, monkeypatch):
+    groups, say_whole = [], RunSpeaker.say_whole
+    monkeypatch.setattr(
+        RunSpeaker, "say_whole", lambda self, *asked: groups.append(len(asked[0])) or say_whole(self, *asked)
+    )
+    teacher = RunVoice(folder=str(place / "voice"), prompt=str(place / "3.wav"), seed=4)
+    texts, speeds = ["red lamp", "", "blue door open", "red door"], [1.0, 1.0, 1.0, 99.0]
+    red, empty, blue, fast = teacher.speak_all(texts, speeds=speeds)
+    assert groups == [2] and "nothing to say" in str(empty) and "speed: must be from" in str(fast)
+    np.testing.assert_allclose(red, teacher.speak("red lamp"), atol=1e-5)
+    np.testing.assert_allclose(blue, teacher.speak("blue door open"), atol=1e-5)
+    np.testing.assert_allclose(teacher.speak_all(["red lamp"])[0], red, atol=1e-5)
+    assert isinstance(RunVoice(folder=str(place / "voice"), prompt="none.wav").speak_all(["a"])[0], StentorError)
 
 
 def test_the_server(place, tmp_path):

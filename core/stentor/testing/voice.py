@@ -74,6 +74,16 @@ class VoiceContract(ComponentContract):
         ratio = len(voice.speak(self.texts[0], speed=2.0)) / len(voice.speak(self.texts[0]))
         self.demand(0.3 <= ratio <= 0.8, f"at speed 2.0 it takes {ratio:.2f} of the time.")
 
+    def test_together(self) -> None:
+        """Texts that are said together are what each is alone."""
+        speeds = [2.0, 1.0]
+        found = self.voice.speak_all(list(self.texts), speeds=speeds)
+        self.demand(len(found) == len(self.texts), f"it answers {len(found)} times for {len(self.texts)} texts.")
+        for text, speed, one in zip(self.texts, speeds, found, strict=True):
+            alone = self.voice.speak(text, speed=speed)
+            same = isinstance(one, np.ndarray) and one.shape == alone.shape and np.allclose(one, alone, atol=1e-4)
+            self.demand(same, f"beside another, {text!r} does not give the samples that it gives alone.")
+
     def test_text_matters(self) -> None:
         """Different texts sound different."""
         voice = self.voice

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from stentor.data.corpora.speaking import RATE, digest, fault, write
 from stentor.data.resample import resample
 from stentor.data.voices.named import engine_of, unwhispered, voice, whispers
 from stentor.interfaces.corpus import Item, Rejected
+from stentor_tts.batches import spared
 from stentor_tts.corpora.styles_text import marked
 from stentor_tts.levels import GAINS, RATES, TAGS
 from stentor_tts.sounding import fades, speech_level, trimmed
@@ -118,18 +120,51 @@ class BadSpeech(Exception):
     """Why an utterance cannot be used."""
 
 
-def speak(plan: Plan) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Samples float32 [N] at 16 kHz, and where each stretch begins and ends in them.
+Uttered = tuple[np.ndarray, list[tuple[int, int]]]
+"""Samples float32 [N] at 16 kHz, and where each stretch begins and ends in them."""
+
+
+def speak(plan: Plan) -> Uttered:
+    """Say an utterance.
 
     Raises:
         BadSpeech: when the voice gives what cannot be used.
     """
+    speaker = voice(plan.voice)
+    return _joined(plan, (speaker.speak(one.text, speed=RATES[one.rate]) for one in plan.stretches))
+
+
+def speak_all(plans: Sequence[Plan]) -> list[Uttered | Exception]:
+    """What `speak` gives of each of several utterances of one voice, which may say them together, or what it raises."""
+
+    def said(some: Sequence[Stretch]) -> list[np.ndarray | Exception]:
+        return voice(plans[0].voice).speak_all([one.text for one in some], speeds=[RATES[one.rate] for one in some])
+
+    found = iter(spared(said, [stretch for plan in plans for stretch in plan.stretches]))
+    return [_tried(plan, list(islice(found, len(plan.stretches)))) for plan in plans]
+
+
+def _tried(plan: Plan, said: Sequence[np.ndarray | Exception]) -> Uttered | Exception:
+    def known() -> Iterator[np.ndarray]:
+        for one in said:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+
+    try:
+        return _joined(plan, known())
+    except Exception as cause:  # a voice is arbitrary code, and the other utterances can be used all the same
+        return cause
+
+
+def _joined(plan: Plan, said: Iterable[np.ndarray]) -> Uttered:
+    """What `speak` gives, of what the voice said of each stretch, float [n] at its own rate."""
     pieces, bounds, place = [np.zeros(round(MARGIN * RATE), np.float32)], [], round(MARGIN * RATE)
-    for index, stretch in enumerate(plan.stretches):
+    for index, (stretch, samples) in enumerate(zip(plan.stretches, said, strict=True)):
         gap = np.zeros(round(_GAP * RATE) if index else 0, np.float32)
-        said = _said(stretch, plan.voice)
-        pieces += [gap, said]
-        bounds.append((place + len(gap), place + len(gap) + len(said)))
+        sounding = _levelled(samples, voice(plan.voice).sample_rate, stretch.energy)
+        pieces += [gap, sounding]
+        bounds.append((place + len(gap), place + len(gap) + len(sounding)))
         place = bounds[-1][1]
     audio = np.concatenate([*pieces, np.zeros(round(MARGIN * RATE), np.float32)])
     if (peak := float(np.abs(audio).max())) > 1.0:
@@ -137,13 +172,12 @@ def speak(plan: Plan) -> tuple[np.ndarray, list[tuple[int, int]]]:
     return audio, bounds
 
 
-def _said(stretch: Stretch, name: str) -> np.ndarray:
-    speaker = voice(name)
-    spoken = speaker.speak(stretch.text, speed=RATES[stretch.rate])
-    if reason := fault(spoken, speaker.sample_rate, _SHORTEST, _LONGEST):
+def _levelled(spoken: np.ndarray, rate: int, energy: int) -> np.ndarray:
+    """A stretch float32 [n] at 16 kHz, without silence at its ends, at the level of its energy."""
+    if reason := fault(spoken, rate, _SHORTEST, _LONGEST):
         raise BadSpeech(reason)
-    audio = trimmed(resample(spoken, speaker.sample_rate, RATE), RATE, _EDGE)
-    gain = 10 ** ((LEVEL + GAINS[stretch.energy] - speech_level(audio, RATE)) / 20)
+    audio = trimmed(resample(spoken, rate, RATE), RATE, _EDGE)
+    gain = 10 ** ((LEVEL + GAINS[energy] - speech_level(audio, RATE)) / 20)
     return audio * np.float32(gain) * fades(len(audio), RATE, _FADE)
 
 

@@ -14,7 +14,7 @@ from stentor.data.quarantine import reason
 from stentor.errors import StentorError
 from stentor.interfaces.corpus import Rejected
 from stentor.plugins import registry
-from stentor_tts.engine.batches import spared
+from stentor_tts.batches import spared
 from stentor_tts.engine.settings import EngineSettings
 from stentor_tts.levels import LEVELS
 

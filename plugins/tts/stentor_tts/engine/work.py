@@ -1,9 +1,10 @@
-"""What a worker does with one take: speak it, ask the filters in turn, tell what they found."""
+"""What a worker does with a group of takes: speak them, ask the filters in turn, tell what they found."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,13 +18,15 @@ from stentor.data.voices.named import unwhispered
 from stentor.errors import StentorError
 from stentor.interfaces.metric import Recording, Spoken
 from stentor.plugins import registry
-from stentor_tts.corpora.styles_audio import BadSpeech, Plan, describe, plan, speak, unit_of
-from stentor_tts.engine.batches import spared
+from stentor_tts.batches import spared
+from stentor_tts.corpora.styles_audio import BadSpeech, Plan, describe, plan, speak_all, unit_of
 from stentor_tts.engine.interfaces import Filter, Verdict
 from stentor_tts.engine.texts import Job
 
 VOICE = "voice"
 """Where a take is lost that its teacher could not say."""
+_HELD = 64
+"""Takes whose samples are in memory at once."""
 _EXAMPLE = "the quick brown fox jumps over the lazy dog"
 
 
@@ -61,8 +64,9 @@ def carry_out(task: Task) -> list[dict[str, Any]]:
             raises of a take, the take is lost.
     """
     rows, alive = [], []
-    for job in task.jobs:
-        told, take = _made(job, task.folder)
+    plans = [_planned(job) for job in task.jobs]
+    for job, planned, place in zip(task.jobs, plans, _spoken(plans, task.folder), strict=True):
+        told, take = _made(job, planned, place, task.folder)
         rows.append(told)
         alive += [(told, take)] if take else []
     for number, judge in enumerate(filters(task.filters)):
@@ -74,11 +78,13 @@ def carry_out(task: Task) -> list[dict[str, Any]]:
     return rows
 
 
-def _made(job: Job, folder: str) -> tuple[dict[str, Any], Spoken | None]:
-    planned = plan(job.id, job.split, job.text, job.voice, rate=job.rate, energy=job.energy, unit=unit_of(job.text))
+def _planned(job: Job) -> Plan:
+    return plan(job.id, job.split, job.text, job.voice, rate=job.rate, energy=job.energy, unit=unit_of(job.text))
+
+
+def _made(job: Job, planned: Plan, place: Path | Exception, folder: str) -> tuple[dict[str, Any], Spoken | None]:
     told: dict[str, Any] = {"id": job.id, "text": job.text, "voice": job.voice, "audio": "", "measures": {}}
     told |= {"speaker": unwhispered(job.voice), "split": job.split, "source": job.source, "custom": describe(planned)}
-    place = _spoken(planned, folder)
     if isinstance(place, Exception):
         return told | {"stage": VOICE, "reason": str(place) if isinstance(place, BadSpeech) else reason(place)}, None
     take = Spoken(job.id, job.text, told["speaker"], _seconds(place), Recording(str(place)),
@@ -93,7 +99,7 @@ def example(voice: str, folder: str) -> Recording | None:
     Raises:
         StentorError: when the voice cannot speak at all.
     """
-    place = _spoken(plan("example", "examples", _EXAMPLE, voice), folder)
+    (place,) = _spoken([plan("example", "examples", _EXAMPLE, voice)], folder)
     if isinstance(place, Exception) and not isinstance(place, BadSpeech):
         told = f"this voice cannot say a plain sentence: {str(place).rstrip('.')}."
         raise StentorError(told, path="voices", value=voice) from place
@@ -113,16 +119,20 @@ def filters(sections: str) -> list[Filter]:
     return found
 
 
-def _spoken(planned: Plan, folder: str) -> Path | Exception:
-    """The file of a plan, spoken now if it was not before, or why there is none."""
-    target = Path(folder) / planned.file
-    if not target.exists():
-        try:
-            samples, _ = speak(planned)
-        except Exception as cause:  # a voice is arbitrary code: what it raises costs its own take
-            return cause
-        write(target, samples)
-    return target
+def _spoken(plans: Sequence[Plan], folder: str) -> list[Path | Exception]:
+    """The file of each plan, spoken now if it was not before, or why there is none; a voice says its plans together."""
+    places: list[Path | Exception] = [Path(folder) / planned.file for planned in plans]
+    by_voice: dict[str, list[int]] = {}
+    for row, planned in enumerate(plans):
+        if not (Path(folder) / planned.file).exists():
+            by_voice.setdefault(planned.voice, []).append(row)
+    for rows in (some[at : at + _HELD] for some in by_voice.values() for at in range(0, len(some), _HELD)):
+        for row, found in zip(rows, speak_all([plans[row] for row in rows]), strict=True):
+            if isinstance(found, Exception):
+                places[row] = found
+            else:
+                write(Path(folder) / plans[row].file, found[0])
+    return places
 
 
 def _seconds(place: Path) -> float:

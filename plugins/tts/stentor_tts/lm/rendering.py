@@ -38,9 +38,14 @@ class Renderer:
 
     @torch.no_grad()
     def __call__(
-        self, codes: Sequence[Codes], references: Sequence[Reference | None], device: torch.device
+        self,
+        codes: Sequence[Codes],
+        references: Sequence[Reference | None],
+        device: torch.device,
+        *,
+        seed: int | None = None,
     ) -> list[Tensor]:
-        """Waveforms float [N] of each row.
+        """Waveforms float [N] of each row; `seed` takes the place of our own.
 
         Raises:
             StentorError: when there is neither an acoustic model nor a codec that decodes.
@@ -48,7 +53,7 @@ class Renderer:
         if self.acoustic is None:
             waves, sizes = self._decoder(device).decode(codes)
             return [wave[:n] for wave, n in zip(waves, sizes.tolist(), strict=True)]
-        mels = self.acoustic.on(device).generate(codes, references, seed=self.seed)
+        mels = self.acoustic.on(device).generate(codes, references, seed=self.seed if seed is None else seed)
         lengths = torch.tensor([len(mel) for mel in mels], device=device)
         waves = self.vocoder.on(device)(pad_sequence(list(mels), batch_first=True), lengths)
         return [wave[: n * HOP] for wave, n in zip(waves, lengths.tolist(), strict=True)]

@@ -11,13 +11,16 @@ import torch
 
 from stentor.data.resample import Samples, resample
 from stentor.errors import StentorError
+from stentor.interfaces.codec import Codes
 from stentor.model.device import choose_device
+from stentor_tts.interfaces import Reference
 from stentor_tts.lm.request import Prompt, Request, read
 from stentor_tts.lm.streams import streams
 from stentor_tts.lm.tail import Tail
 from stentor_tts.speaking.marking import marked, voice_of
 from stentor_tts.speaking.reference import RATE, VoiceSample
 from stentor_tts.speaking.speaker import Speaker, Told, Wish
+from stentor_tts.speaking.takes import Take, rendered
 from stentor_tts.text.characters import latin, plain
 from stentor_tts.text.script import Sentence
 
@@ -54,6 +57,7 @@ class RunSpeaker(Speaker):
     """
 
     abilities = frozenset({"voice", "temperature"})
+    together = 16
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.folder, self.name, self.device = folder, folder.resolve().name, choose_device(device)
@@ -107,6 +111,17 @@ class RunSpeaker(Speaker):
             if not waiting:
                 return
 
+    def say_whole(self, sentences: Sequence[Sentence], wishes: Sequence[Wish]) -> list[Samples]:
+        task = self.task
+        requests = [self._request(sentence, wish) for sentence, wish in zip(sentences, wishes, strict=True)]
+        said: list[list[Codes]] = [[] for _ in requests]
+        for row, codes, _ in streams(task.speech, task.model.backbone, requests, self._sampling(wishes[0])):
+            said[row].append(codes)
+        pairs = zip(wishes, requests, strict=True)
+        takes = [Take(tuple(torch.cat(book) for book in zip(*some, strict=True)), self._reference(*pair), pair[0].seed)
+                 for some, pair in zip(said, pairs, strict=True)]  # fmt: skip
+        return rendered(task.renderer, takes, self.device)
+
     def _said(self, sentences: Sequence[Sentence], wishes: Sequence[Wish]) -> Iterator[tuple[int, Samples]]:
         task = self.task
         requests = [self._request(sentence, wish) for sentence, wish in zip(sentences, wishes, strict=True)]
@@ -130,9 +145,12 @@ class RunSpeaker(Speaker):
         return replace(asked, prompt=prompt, seed=wish.seed)
 
     def _tail(self, wish: Wish, request: Request) -> Tail:
-        """What turns codes into samples; the acoustic model hears the example even if the language model does not."""
-        reference = self.task.reference(replace(request, prompt=self._prompt(wish.voice)))
-        return self.task.renderer.tail(reference, self.device, seed=wish.seed)
+        """What turns codes into samples."""
+        return self.task.renderer.tail(self._reference(wish, request), self.device, seed=wish.seed)
+
+    def _reference(self, wish: Wish, request: Request) -> Reference | None:
+        """Whom the acoustic model hears: the example, even if the language model is not shown it."""
+        return self.task.reference(replace(request, prompt=self._prompt(wish.voice)))
 
     def _prompt(self, sample: VoiceSample | None) -> Prompt | None:
         """The example of a voice, kept for the last few."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from stentor.data.audio import SUFFIXES
 from stentor.data.resample import Samples
 from stentor.errors import StentorError
@@ -35,16 +37,18 @@ class Wish:
 
 
 class Speaker(ABC):
-    """Says sentences, one at a time.
+    """Says sentences, one at a time or several together.
 
     Attributes:
         sample_rate: of what it gives (Hz).
         abilities: what of a `Wish` it can do: ``voice``, ``temperature``.
         name: what it is called.
         inventory: the tags and styles that it knows.
+        together: how many sentences `say_whole` says best at once; 1: it gains nothing from saying several.
     """
 
     inventory: Inventory = Inventory()
+    together: int = 1
     sample_rate: int
     abilities: frozenset[str] = frozenset()
     name: str
@@ -65,6 +69,22 @@ class Speaker(ABC):
             for chunk in self.say(sentence, wish):
                 if not told(row, chunk):
                     break
+
+    def say_whole(self, sentences: Sequence[Sentence], wishes: Sequence[Wish]) -> list[Samples]:
+        """What `say_all` gives of each, mono float32 [N], where nobody waits for the first of it.
+
+        Args:
+            sentences: one for each row.
+            wishes: of each row; all of one temperature.
+        """
+        chunks: list[list[Samples]] = [[np.zeros(0, np.float32)] for _ in sentences]
+
+        def keep(row: int, chunk: Samples) -> bool:
+            chunks[row].append(chunk)
+            return True
+
+        self.say_all(sentences, wishes, keep)
+        return [np.concatenate(some) for some in chunks]
 
     def can_say(self, character: str) -> bool:
         """Whether it knows a character."""

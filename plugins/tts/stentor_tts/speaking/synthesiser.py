@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from stentor.data.resample import Resampler, Samples
 from stentor.errors import StentorError
 from stentor_tts.speaking.reference import VoiceSample
 from stentor_tts.speaking.speaker import Speaker, Wish
+from stentor_tts.speaking.together import Piece, say_together
 from stentor_tts.text import style as styles
 from stentor_tts.text.characters import LONGEST
 from stentor_tts.text.frontend import FrontEnd, Reading
@@ -23,6 +26,7 @@ SPEEDS = (0.25, 4.0)
 TEMPERATURES = (0.0, 2.0)
 RATES = (8000, 48000)
 _THRESHOLD = np.float32(0.9)
+Made = TypeVar("Made")
 
 
 class Speech:
@@ -34,7 +38,7 @@ class Speech:
 
     def __init__(self, reading: Reading, speaker: Speaker, wish: Wish, sample_rate: int) -> None:
         self._reading, self._speaker, self._wish, self.sample_rate = reading, speaker, wish, sample_rate
-        self._sentences: Iterable[Sentence] = reading
+        self._read: list[Sentence] | None = None
 
     def read(self) -> Speech:
         """Read all of the text now, so that what cannot be said is told before anything is.
@@ -42,15 +46,45 @@ class Speech:
         Raises:
             StentorError: when nothing of the text can be said, or the speaker cannot say a sentence as it is asked to.
         """
-        self._sentences = sentences = list(self._reading)
-        for sentence in sentences:
-            self._speaker.check(sentence, self._wish)
+        if self._read is None:
+            sentences = list(self._reading)
+            for sentence in sentences:
+                self._speaker.check(sentence, self._wish)
+            self._read = sentences
         return self
 
     def __iter__(self) -> Iterator[Samples]:
-        for sentence in self._sentences:
+        return self._played(lambda sentence: self._speaker.say(sentence, self._wish))
+
+    def pieces(self) -> list[Piece]:
+        """All that the speaker has to say of it, sentence by sentence.
+
+        Raises:
+            StentorError: as `read` does.
+        """
+        return [(sentence, self._wish) for sentence in self.read()._read or () if sentence.stretches]
+
+    def of(self, said: Sequence[Samples | Exception]) -> Samples:
+        """All of it in one, mono float32 [N], from what the speaker said of each of its `pieces`.
+
+        Raises:
+            Exception: the first that stands in place of a piece.
+        """
+        given = iter(said)
+
+        def say(_: Sentence) -> Iterator[Samples]:
+            found = next(given)
+            if isinstance(found, Exception):
+                raise found
+            yield found
+
+        return np.concatenate([*self._played(say), np.zeros(0, np.float32)])
+
+    def _played(self, say: Callable[[Sentence], Iterable[Samples]]) -> Iterator[Samples]:
+        """What `say` gives of every sentence, at our rate, and the silence after each."""
+        for sentence in self._reading if self._read is None else self._read:
             if sentence.stretches:
-                yield from self._said(self._speaker.say(sentence, self._wish))
+                yield from self._said(say(sentence))
             if sentence.pause:
                 yield np.zeros(round(sentence.pause * self.sample_rate), np.float32)
 
@@ -59,7 +93,7 @@ class Speech:
         """One sentence on characters that could not be said, once all is said; empty when there were none."""
         return self._reading.told
 
-    def _said(self, chunks: Iterator[Samples]) -> Iterator[Samples]:
+    def _said(self, chunks: Iterable[Samples]) -> Iterator[Samples]:
         """One sentence at our rate; peaks are bent, sample by sample, so that chunks do not matter."""
         stream = Resampler(self._speaker.sample_rate, self.sample_rate)
         for chunk in chunks:
@@ -147,6 +181,34 @@ class Synthesiser:
         """All of `stream`'s chunks in one: mono float32 [N]."""
         chunks = list(self.stream(text, **asked))  # type: ignore[arg-type]
         return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
+
+    def speak_all(self, speeches: Sequence[Speech | Exception]) -> list[Samples | Exception]:
+        """What each of several texts is alone, but sentences of all of them are said together.
+
+        Args:
+            speeches: of `stream`; an exception, for a text that `stream` refused, is handed on.
+
+        Returns:
+            For each, mono float32 [N] at its rate, or what it raises alone.
+        """
+        read = [one if isinstance(one, Exception) else _tried(one.pieces) for one in speeches]
+        said = iter(say_together(self.speaker, [piece for some in read if isinstance(some, list) for piece in some]))
+        found: list[Samples | Exception] = []
+        for speech, some in zip(speeches, read, strict=True):
+            if isinstance(speech, Exception):
+                found.append(speech)
+            elif isinstance(some, Exception):
+                found.append(some)
+            else:
+                found.append(_tried(partial(speech.of, list(islice(said, len(some))))))
+        return found
+
+
+def _tried(work: Callable[[], Made]) -> Made | Exception:
+    try:
+        return work()
+    except Exception as cause:  # a speaker is arbitrary code, and the other texts can be said all the same
+        return cause
 
 
 def peak_safe(samples: Samples) -> Samples:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stentor.errors import StentorError
 from stentor.interfaces.voice import Voice
+from stentor_tts.batches import spared
 from stentor_tts.speaking.choice import choose
-from stentor_tts.speaking.synthesiser import Synthesiser
+from stentor_tts.speaking.synthesiser import Speech, Synthesiser
 
 
 class RunVoice(Voice):
@@ -39,6 +42,14 @@ class RunVoice(Voice):
 
     def speak(self, text: str, *, speed: float = 1.0) -> np.ndarray:
         return self._synthesiser.speak(text, voice=self.prompt or None, speed=speed, seed=self.seed)
+
+    def speak_all(self, texts: Sequence[str], *, speeds: Sequence[float] | None = None) -> list[np.ndarray | Exception]:
+        def streams(asked: Sequence[tuple[str, float]]) -> list[Speech]:
+            options: dict[str, Any] = {"voice": self.prompt or None, "seed": self.seed}
+            return [self._synthesiser.stream(text, speed=speed, **options) for text, speed in asked]
+
+        asked = list(zip(texts, speeds or [1.0] * len(texts), strict=True))
+        return self._synthesiser.speak_all(spared(streams, asked))
 
     @cached_property
     def _synthesiser(self) -> Synthesiser:

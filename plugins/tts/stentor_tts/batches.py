@@ -1,4 +1,4 @@
-"""Batches for filters and rewriters, which are arbitrary code: an item that makes one raise costs itself alone."""
+"""Batches for arbitrary code (filters, rewriters, voices): an item that makes one raise costs itself alone."""
 
 from __future__ import annotations
 
