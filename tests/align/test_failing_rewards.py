@@ -1,11 +1,13 @@
 """Rewards that fail, hang or say nothing: what becomes of the run, and what its figures are the means of."""
 
 import math
+import shutil
 import time
 
 import pytest
 import tiny
 import torch
+from hearing import Weighed
 
 from stentor.interfaces.reward import Reward, Scores
 from stentor.plugins import registry
@@ -112,3 +114,25 @@ def test_a_tuned_run_that_is_loaded_to_answer_needs_no_reward(parent, tmp_path, 
     assert found.predict(tiny.batch("abc")) and read == [1]
     found.train().training_loss(tiny.batch("abc"))
     assert read == [1, 1]
+
+
+def test_a_reward_that_cannot_be_hashed_scores_like_any_other():
+    assert safety.score(Weighed(weight=2.0), [{}], [{"text": "abc"}], timeout=5).total.tolist() == [6]
+
+
+def test_validation_goes_on_where_the_parent_is_not_what_it_was(parent, tmp_path):
+    moved = tiny.kept(tmp_path / "moved")
+    task = tuned(moved).train()
+    batch = tiny.batch("abc")
+    task.training_loss(batch)
+    assert "divergence" in task.eval().training_loss(batch).parts
+    shutil.rmtree(moved)
+    assert "divergence" in task.training_loss(batch).parts  # it is still in memory
+    task.train()
+    with pytest.warns(UserWarning, match="is not what it was: "):
+        found = task.eval().training_loss(batch)
+    assert "reward" in found.parts and not {"divergence", "drift/length"} & set(found.parts)
+    tiny.kept(tmp_path / "moved", tiny.policy(seed=5))
+    task.train()
+    with pytest.warns(UserWarning, match="trained further meanwhile"):
+        assert "divergence" not in task.eval().training_loss(batch).parts

@@ -7,8 +7,11 @@ from stentor.interfaces.encoder import Encoder, EncoderSpec
 from stentor.plugins import registry
 from stentor.train import made, weights
 from stentor.train.assembly import assemble
-from stentor_align import rollout
+from stentor_align import rollout, runs
 from stentor_align.rollout import SamplingSettings
+from stentor_align.tasks import experience
+from stentor_align.workers.sampling import SamplingProcess
+from stentor_align.workers.settings import WorkerSettings
 
 pytest.importorskip("stentor_asr")
 TEXTS = ["red lamp", "blue lamp", "blue door"]
@@ -127,3 +130,17 @@ def test_a_reward_is_given_the_row_that_was_heard(parent):
     one = rows.split(batch())[1]
     assert one["frames"].shape == (1, 3 * len(TEXTS[1]), 12) and one["texts"] == TEXTS[1:2]
     assert torch.equal(rows.joined(rows.split(batch()))["frames"], batch()["frames"])
+
+
+def test_it_samples_in_a_process_of_its_own_too(parent):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    policy = runs.trained(str(parent))[0].eval()
+    sampler = SamplingProcess(policy, WorkerSettings(rollout=True))
+    sampler.begin(batch(), SamplingSettings(), samples=2, seed=4)
+    found, own = sampler.finish(), experience.said(policy, batch(), SamplingSettings(), samples=2, seed=4)
+    assert found.rollout.tokens == own.rollout.tokens and found.responses == own.responses
+    assert all(torch.equal(one["row"]["frames"], other["row"]["frames"])
+               for one, other in zip(found.asked, own.asked, strict=True))  # fmt: skip
+    sampler.close()
+    torch.set_num_threads(before)

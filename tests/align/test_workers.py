@@ -1,25 +1,30 @@
 """Rollout and reward in processes of their own: the same results, nothing lost when one of them hangs or dies."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from hearing import Sounding
 from safetensors.torch import load_file
 
 from stentor.errors import StentorError
 from stentor.interfaces.policy import LazyResponse
+from stentor.plugins import registry
 from stentor.train import fit
 from stentor.train.assembly import assemble
 from stentor_align.rollout import PLAIN
 from stentor_align.tasks import experience
+from stentor_align.workers.coming import Coming
 from stentor_align.workers.process import Process, WorkerDied
-from stentor_align.workers.sampling import Coming, SamplingProcess
+from stentor_align.workers.sampling import SamplingProcess
 from stentor_align.workers.scoring import ScoringProcesses, _Sent, _shares
 from stentor_align.workers.settings import WorkerSettings
 
@@ -161,6 +166,120 @@ def test_ahead_learns_from_responses_one_update_old_with_the_probabilities_they_
     assert back.answers(task.policy).rollout.tokens == task._coming.answers(task.policy).rollout.tokens
     assert back.answers(task.policy).responses == task._coming.answers(task.policy).responses
     task._sampler.close()
+
+
+@pytest.fixture
+def sounding(parent, monkeypatch):
+    """Makes a tuning task whose policy sounds, rewarded for being loud."""
+    found = registry()
+    monkeypatch.setattr(found, "_entries", dict(found._entries))
+    found.add("reward", "loudness", "hearing:Loudness")
+
+    def make(**workers):
+        section = {"name": "grpo", "run": str(parent), "reward": {"name": "loudness"}, "samples": 4, "workers": workers}
+        task = assemble({"task": section}, texts=[])
+        task.load_pretrained()
+        task.policy.__class__ = Sounding
+        return task.train()
+
+    return make
+
+
+def told(task, count):
+    """What a task logs of so many batches, none of whose failures is a surprise."""
+    torch.manual_seed(7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [
+            task.training_loss(tiny.batch(*given)) for given in [("abc", "fed"), ("cab", "ace"), ("bed", "dad")][:count]
+        ]
+
+
+def test_sound_that_cannot_be_made_costs_its_sample_wherever_it_is_made(sounding):
+    alone, apart = sounding(), sounding(rollout=True)
+    for one, other in zip(told(alone, 3), told(apart, 3), strict=True):
+        assert one.parts == other.parts and one.counts == other.counts
+    assert any(0 < loss.parts["dropped"] < 1 for loss in told(alone, 3))
+    apart.finished()
+
+
+def test_sound_is_read_while_the_next_responses_are_on_their_way(sounding):
+    task = sounding(rollout=True, ahead=True)
+    losses = told(task, 3)
+    assert not losses[0].parts and all(loss.parts["reward"] > 0 for loss in losses[1:])
+    task.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for text in ("abc", "ace", "fed"):  # by then its process has forgotten what is still to be scored
+            assert "reward" in task.training_loss(tiny.batch(text)).parts
+        task.train()
+        task._sampler._whole = False
+        assert task.training_loss(tiny.batch("ace")).parts["reward"] > 0
+    task.finished()
+
+
+def test_a_process_that_samples_is_replaced_once(parent):
+    sampler = SamplingProcess(tiny.policy(), WorkerSettings(rollout=True))
+    sampler.begin(BATCH, PLAIN, samples=2, seed=0)
+    expected = sampler.finish().rollout.tokens
+    for early in (True, False):
+        if early:
+            os.kill(sampler._process._child.pid, signal.SIGKILL)
+            sampler._process._child.join()
+            sampler.begin(BATCH, PLAIN, samples=2, seed=0)
+        else:
+            os.kill(sampler._process._child.pid, signal.SIGSTOP)
+            sampler.begin(BATCH, PLAIN, samples=2, seed=0)
+            os.kill(sampler._process._child.pid, signal.SIGKILL)
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            assert sampler.finish().rollout.tokens == expected
+        assert early or any("samples this batch again" in str(one.message) for one in heard)
+    sampler._take = lambda: (_ for _ in ()).throw(WorkerDied("process 'rollout' ended"))
+    sampler.begin(BATCH, PLAIN, samples=2, seed=0)
+    with pytest.warns(UserWarning), pytest.raises(StentorError, match=r"rollout: process 'rollout' ended, twice"):
+        sampler.finish()
+    sampler.close()
+
+
+def test_precision_is_that_of_the_process_that_learns():
+    policy = tiny.policy()
+    sampler = SamplingProcess(policy, WorkerSettings(rollout=True))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        sampler.begin(BATCH, PLAIN, samples=2, seed=3)
+        own = experience.said(policy, BATCH, PLAIN, samples=2, seed=3)
+    found = sampler.finish()
+    assert found.rollout.tokens == own.rollout.tokens
+    assert all(map(torch.equal, found.rollout.log_probs, own.rollout.log_probs))
+    sampler.close()
+
+
+def test_what_stops_a_run_does_not_reach_its_workers_first():
+    process = Process(WorkerSettings, threads=1, name="kept")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(process._child.pid, number)  # before it has begun to run, and after
+        assert process.finish() is None or process.call("__eq__", 1) is not None
+        os.kill(process._child.pid, number)
+        assert process.call("__eq__", WorkerSettings())
+    process.close()
+    assert not {signal.SIGINT, signal.SIGTERM} & signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_a_run_leaves_no_worker_behind(parent, tmp_path):
+    trained(parent, tmp_path / "run", {"rollout": True, "reward": 1}, name="raft")
+    assert not [one for one in multiprocessing.active_children() if one.name in ("rollout", "reward-0")]
+
+
+def test_a_process_that_cannot_be_built_is_built_again(tmp_path, monkeypatch):
+    found = registry()
+    monkeypatch.setattr(found, "_entries", dict(found._entries))
+    reward = ScoringProcesses(REWARD, WorkerSettings(reward=1))
+    reward.section = {"name": "format", "pattern": 1}  # what no regular expression is
+    with pytest.warns(UserWarning, match="1 samples are left out"):
+        assert reward.score([{}], [{"text": "a"}]).total.isnan().all()
+    reward.section = REWARD
+    assert reward.score([{}], [{"text": "a"}]).total.tolist() == [1]
+    reward.close()
 
 
 def test_failures_are_told_in_words():

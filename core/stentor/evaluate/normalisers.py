@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 from stentor.interfaces.normaliser import Normaliser
@@ -25,11 +25,13 @@ class English(Normaliser):
     "-5", and "-5" gave "5").
     """
 
-    def __init__(self) -> None:
+    @cached_property
+    def _normalise(self) -> Callable[[str], str]:
+        """Made when it is first needed: whoever is only named in a recipe costs no import of `transformers`."""
         from transformers.models.whisper import english_normalizer
 
         build: Callable[[dict[str, str]], Callable[[str], str]] = english_normalizer.EnglishTextNormalizer
-        self._normalise = build(_american_spelling())
+        return build(_american_spelling())
 
     def __call__(self, text: str) -> str:
         for _ in range(_ROUNDS):

@@ -175,6 +175,9 @@ class Task(Component, nn.Module):
     def load_training_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `training_state` gave."""
 
+    def finished(self) -> None:
+        """Called when training ends, however it does: processes and files that the task holds are let go here."""
+
     def statistics(self) -> dict[str, Any] | None:
         """What was counted while predicting since the last call, JSON-ready, which begins the count anew.
 

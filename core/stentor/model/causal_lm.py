@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from stentor.errors import StentorError
 from stentor.interfaces.backbone import Backbone
-from stentor.model import lm_config
+from stentor.model import attention, lm_config
 from stentor.model.cached_decoder import CachedDecoder
 from stentor.model.fused import FusedDecoder
 from stentor.model.fused_copy import FusedCopy
@@ -134,6 +134,10 @@ class CausalLM(CachedDecoder, Backbone):
                 self.head.weight.normal_(std=self.decoder.config.initializer_range)
         if self.dropout:
             add_dropout(self.decoder, self.dropout)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        attention.register()  # it may be another process than the one that built it
+        super().__setstate__(state)
 
     def train(self, mode: bool = True) -> CausalLM:
         """As every module's; what was copied for decoding is made anew after training."""

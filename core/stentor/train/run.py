@@ -252,6 +252,7 @@ def _train(
         trainer.fit(module)
         status = "interrupted" if after.interrupted else "done"
     finally:
+        task.finished()
         after.close()
         for tracker in trackers:
             tracker.close(status)

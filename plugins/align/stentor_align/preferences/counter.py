@@ -81,6 +81,8 @@ def _check(deaf: str, kinds: Sequence[str], silence: Path | None) -> None:
     for kind in kinds:
         if kind not in KINDS:
             raise StentorError("there is no such kind of counter-pair.", path="--kinds", value=kind, options=KINDS)
+    if len(set(kinds)) < len(kinds):
+        raise StentorError("each kind of counter-pair is made once; name none twice.", path="--kinds")
     if "silent" in kinds and silence is None:
         raise StentorError("pairs of kind 'silent' need a place for a file of silence.", path="--kinds")
 

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -66,8 +65,8 @@ def joined(scores: Sequence[Scores]) -> Scores:
     return Scores(torch.cat([one.total for one in scores]), {name: part(name) for name in names})
 
 
-_AT_WORK: WeakKeyDictionary[Any, threading.Thread] = WeakKeyDictionary()
-"""By whom: what was given up and has not come to its end."""
+_AT_WORK: dict[int, threading.Thread] = {}
+"""By the identity of who does it: what was given up and has not come to its end. A thread keeps whom it works for."""
 
 
 def within(seconds: float, work: Callable[[], Any], *, who: Any) -> Any:
@@ -84,7 +83,7 @@ def within(seconds: float, work: Callable[[], Any], *, who: Any) -> Any:
     if not seconds:
         return work()
     until = time.monotonic() + seconds
-    before = _AT_WORK.get(who)
+    before = _AT_WORK.get(id(who))
     if before is not None:
         before.join(seconds)
         if before.is_alive():
@@ -100,12 +99,12 @@ def within(seconds: float, work: Callable[[], Any], *, who: Any) -> Any:
         except BaseException as error:
             failed.append(error)
 
-    thread = _AT_WORK[who] = threading.Thread(target=run, daemon=True)
+    thread = _AT_WORK[id(who)] = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(max(0.0, until - time.monotonic()))
     if thread.is_alive():
         raise TimeoutError
-    _AT_WORK.pop(who, None)
+    _AT_WORK.pop(id(who), None)
     if failed:
         raise failed[0]
     return found[0]

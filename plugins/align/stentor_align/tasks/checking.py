@@ -8,20 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from stentor.data import manifest
 from stentor.data.utterance import Utterance
 from stentor.errors import Problem, StentorError
+from stentor.sequence.vocabulary import Vocabulary
 from stentor.train import parts
-from stentor.train.assembly import assemble
 from stentor_align import runs
 
-_STAND_IN: dict[str, Any] = {
-    "task": {"name": "text-lm", "longest": 1},
-    "backbone": {"name": "causal-lm", "dim": 8, "layers": 1, "heads": 1},
-    "text": {"name": "characters"},
-}
-"""A policy for settings to be tried on where the run that is to be tuned is not there (yet)."""
+
+class _StandIn(nn.Module):
+    """A policy for settings to be tried on where the run that is to be tuned is not there (yet)."""
+
+    metrics, capabilities = (), frozenset[str]()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vocabulary, self.backbone = Vocabulary(), _Bare()
+        self.vocabulary.add("text", 1)
+
+
+class _Bare(nn.Module):
+    dim = 1
 
 
 def misfits(cls: Any, run: str, configured: Mapping[str, Any]) -> list[Problem]:
@@ -43,7 +52,7 @@ def misfits(cls: Any, run: str, configured: Mapping[str, Any]) -> list[Problem]:
         given.pop("reference_run", None)
     try:
         with torch.device("meta"):
-            policy = runs.built(runs.structure_of(run), run) if there else assemble(_STAND_IN, texts=["a"])
+            policy = runs.built(runs.structure_of(run), run) if there else _StandIn()
             cls(policy, run=run, **given)
     except StentorError as error:
         return [one if one.path else replace(one, path="task") for one in error.problems]

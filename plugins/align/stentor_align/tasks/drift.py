@@ -81,13 +81,13 @@ class Drift:
 
         Args:
             other: what the policy began as, in evaluation mode.
-            batch: from the loader, with ``ids``.
+            batch: from the loader.
             made: the policy's responses to it.
             sampling: how they were sampled.
             samples: how many to each prompt.
             seed: that they were sampled with.
         """
-        key = (*batch["ids"], sampling, samples, seed)
+        key = (repr([batch.get(name) for name in ("ids", "texts", "custom")]), sampling, samples, seed)
         if key not in self._known:
             theirs = rollout.sample(other, other.ask(batch), sampling, samples=samples, seed=seed)
             self._known[key] = manner(theirs)

@@ -25,7 +25,9 @@ from stentor_align.tasks.drift import Drift
 from stentor_align.tasks.experience import Answers, Experience, Unfinished
 from stentor_align.tasks.figures import Figures
 from stentor_align.tasks.tuning import TuningTask
-from stentor_align.workers.sampling import Coming, SamplingProcess
+from stentor_align.workers.coming import Coming
+from stentor_align.workers.process import on
+from stentor_align.workers.sampling import SamplingProcess
 from stentor_align.workers.scoring import ScoringProcesses
 from stentor_align.workers.settings import ALONE, WorkerSettings
 
@@ -107,6 +109,13 @@ class ReinforcedTask(TuningTask):
         made: Reward = build("reward", section, path="task.reward")
         return made
 
+    def finished(self) -> None:
+        self._coming = None
+        if self._sampler is not None:
+            self._sampler.close()
+        if isinstance(self._reward, ScoringProcesses):
+            self._reward.close()
+
     @property
     def limit(self) -> float:
         """Seconds for rewards that score in this process; processes of their own keep the time themselves."""
@@ -123,6 +132,7 @@ class ReinforcedTask(TuningTask):
     def _load_rewards(self) -> dict[str, str]:
         """Let reward and judge read their weights; a run that is loaded to answer needs neither."""
         self._loaded = True
+        on(self.workers.rollout_device, "task.workers.rollout_device")
         told = {f"reward.{key}": value for key, value in self._reward.load_pretrained().items()}
         judged = {} if self._judge is None else self._judge.load_pretrained()
         return told | {f"judge.{key}": value for key, value in judged.items()}
@@ -203,6 +213,8 @@ class ReinforcedTask(TuningTask):
 
     def _strayed(self, found: Experience) -> Figures:
         with self.origin() as other:
+            if other is None:
+                return Figures()
             told = guards.divergence(other, found, self.sampling)
             options: dict[str, Any] = {"samples": self.samples, "seed": _VALIDATED}
             told.update(self._drift.figures(other, found.batch, found.rollout, self.sampling, **options))

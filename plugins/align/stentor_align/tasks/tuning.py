@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -120,22 +121,35 @@ class TuningTask(Task):
         return reference.consulted(self.policy, self.reference)
 
     @contextmanager
-    def origin(self) -> Iterator[Any]:
+    def origin(self) -> Iterator[Any | None]:
         """What samples are compared with in validation, in a ``with`` block without gradient.
 
         That is the reference or, where there is none, `reference_run` or else the policy as it began, which is read
-        again and kept until training goes on.
+        again and kept until training goes on; None where it is not there any more, which is said.
         """
         if self.reference_mode != "none":
             with self.consulted() as other:
                 yield other
             return
         if not self._parent:
-            policy, _ = runs.trained(self.reference_run or self.run)
-            device = next(self.policy.parameters()).device
-            self._parent = [policy.to(device).requires_grad_(False).eval()]
+            self._parent = [self._read_again()]
         with torch.no_grad():
             yield self._parent[0]
+
+    def _read_again(self) -> Any | None:
+        named = self.reference_run or self.run
+        try:
+            policy, source = runs.trained(named)
+            if named == self.run and source["sha256"] != self.told.get("sha256", source["sha256"]):
+                raise StentorError("it was trained further meanwhile.")
+        except StentorError as error:
+            why = error.problems[0].message
+            warnings.warn(
+                f"the run '{named}' is not what it was: {why} Divergence and drift are not told.", stacklevel=2
+            )
+            return None
+        device = next(self.policy.parameters()).device
+        return policy.to(device).requires_grad_(False).eval()
 
     def nothing(self) -> Tensor:
         """A loss of 0 whose gradient is 0 for all that is trained: for a batch that has nothing to learn from."""

@@ -69,7 +69,7 @@ class Watch:
         Args:
             policy: in evaluation mode.
             batch: from the loader.
-            origin: gives what the policy began as; inside of it the policy itself may be that.
+            origin: gives what the policy began as, or None; inside of it the policy itself may be that.
         """
         self.load_judge()
         prompts = policy.ask(batch)
@@ -82,10 +82,11 @@ class Watch:
         tricks = dict(_tricks(prompts, made, self.sampling))
         now = {name: self._likely(policy, batch, trick) for name, trick in tricks.items()}
         with origin() as other:
-            for name, trick in tricks.items():
-                told.add(f"probe/{name}", now[name] - self._likely(other, batch, trick))
-            told.update(guards.divergence(other, found, self.sampling))
-            told.update(self._drift.figures(other, batch, made, self.sampling, samples=self.samples, seed=_SEED))
+            if other is not None:
+                for name, trick in tricks.items():
+                    told.add(f"probe/{name}", now[name] - self._likely(other, batch, trick))
+                told.update(guards.divergence(other, found, self.sampling))
+                told.update(self._drift.figures(other, batch, made, self.sampling, samples=self.samples, seed=_SEED))
         if self._judge is not None:
             told.update(guards.judged(policy, found, self._judge, timeout=safety.PATIENCE))
         return told

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import signal
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import torch
 
 from stentor.errors import StentorError
+
+_FOR_THE_RUN = (signal.SIGINT, signal.SIGTERM)
+"""What a whole group of processes is sent to stop is for the one that learns, which saves and then ends its workers."""
 
 
 class WorkerDied(Exception):
@@ -36,7 +40,8 @@ class Process:
         self.name = name
         self._pipe, theirs = context.Pipe()
         self._child = context.Process(target=_serve, args=(theirs, threads), name=name, daemon=True)
-        self._child.start()
+        with _undisturbed():
+            self._child.start()
         theirs.close()
         self._end = weakref.finalize(self, _ended, self._child, self._pipe)
         self._asked = 0
@@ -98,6 +103,16 @@ class Process:
         return WorkerDied(f"process '{self.name}' ended from outside (exit code {code}), perhaps for want of memory")
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A process that is started in this block is not reached by the signals that are for the run."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_RUN)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def on(device: str, place: str) -> torch.device:
     """A device of this machine, for the object of a worker.
 
@@ -105,11 +120,9 @@ def on(device: str, place: str) -> torch.device:
         StentorError: when the machine does not have it.
     """
     found = torch.device(device)
-    try:
-        torch.zeros(1, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as cause:
-        told = f"this machine has no such device ({' '.join(str(cause).split())[:80]})."
-        raise StentorError(told, path=place, value=device) from cause
+    if found.type == "cuda" and torch.cuda.device_count() <= (found.index or 0):  # counting claims no memory there
+        told = f"this machine has no such device; it has {torch.cuda.device_count()} of CUDA."
+        raise StentorError(told, path=place, value=device)
     return found
 
 
@@ -121,7 +134,9 @@ def _ended(child: Any, pipe: Connection) -> None:
 
 def _serve(pipe: Connection, threads: int) -> None:
     """Answer until the other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the process that learns; it ends this one
+    for number in _FOR_THE_RUN:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_THE_RUN)
     if threads:
         torch.set_num_threads(threads)
     served: Any = None

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stentor.errors import StentorError
 from stentor.interfaces.policy import LazyResponse
 from stentor.interfaces.reward import Reward, Scores
 from stentor.train.assembly import build
@@ -19,6 +18,9 @@ from stentor_align.rewards import safety
 from stentor_align.rewards.safety import Items
 from stentor_align.workers.process import Process, WorkerDied, on
 from stentor_align.workers.settings import WorkerSettings
+
+_START = 120.0
+"""Seconds that a process has to start and to read weights, where there is a time limit that is not longer."""
 
 
 class ScoringProcesses(Reward):
@@ -68,10 +70,14 @@ class ScoringProcesses(Reward):
     def _begin(self, place: int, prompts: Items, responses: Items) -> str:
         """Hand out a share; why that cannot be done, or nothing."""
         try:
-            self._ready(place).begin("score", list(prompts), list(responses))
-        except (WorkerDied, StentorError) as error:
+            limit = max(self.timeout, _START) if self.timeout else None
+            self._ready(place, limit).begin("score", list(prompts), list(responses))
+        except TimeoutError:
             self._end(place)
-            return str(error)
+            return f"it takes more than {_START:g} s to start"
+        except Exception as error:  # whatever a reward raises while it is built must not end a run
+            self._end(place)
+            return f"{type(error).__name__}: {error}"
         return ""
 
     def _finish(self, place: int, responses: Items, until: float | None) -> Scores:
@@ -98,11 +104,11 @@ class ScoringProcesses(Reward):
                 given = self.section, settings.reward_device, self._pretrained
                 self._processes[place] = Process(_Scorer, *given, threads=settings.threads, name=f"reward-{place}")
 
-    def _ready(self, place: int) -> Process:
-        """The process at `place`, once it has what it needs."""
+    def _ready(self, place: int, limit: float | None = None) -> Process:
+        """The process at `place`, once it has what it needs; `limit` is in seconds."""
         process = self._processes[place]
         assert process is not None
-        process.finish()
+        process.finish(limit)
         return process
 
     def _end(self, place: int) -> None:

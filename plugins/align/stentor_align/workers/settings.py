@@ -18,8 +18,8 @@ class WorkerSettings:
     Attributes:
         rollout: sample in a process of its own, which is sent the weights that each update changed.
         rollout_device: where that process computes, e.g. ``cuda:1``.
-        ahead: sample for the next step while this one scores and learns: responses are one update older then. The first
-            step has none yet and learns nothing.
+        ahead: sample for the next step while this one scores and learns: responses are then first learnt from as many
+            updates late as each is learnt from. The first step has none yet and learns nothing.
         reward: processes that score, each a share of the responses; 0: the process that learns scores, too.
         reward_device: where these compute, for rewards that have a model of their own.
         threads: of every such process; 0: as many as torch takes.
