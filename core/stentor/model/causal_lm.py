@@ -137,7 +137,7 @@ class CausalLM(CachedDecoder, Backbone):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         attention.register()  # it may be another process than the one that built it
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
 
     def train(self, mode: bool = True) -> CausalLM:
         """As every module's; what was copied for decoding is made anew after training."""

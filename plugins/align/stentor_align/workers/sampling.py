@@ -69,7 +69,7 @@ class SamplingProcess:
         self._waiting = self._arrived = None
         split = zip(prompts, rows.split(asked.batch), strict=True)
         answers = Answers([{**one, "row": row} for one, row in split], made, [])
-        responses = [self._response(place, *one, asked, answers) for place, one in enumerate(told)]
+        responses = [self._response(place, one, asked, answers) for place, one in enumerate(told)]
         return answers._replace(responses=responses)
 
     def close(self) -> None:
@@ -79,8 +79,9 @@ class SamplingProcess:
         self._process = self._waiting = self._arrived = None
 
     def _response(
-        self, place: int, ready: dict[str, Any], waiting: Sequence[str], asked: _Asked, answers: Answers
+        self, place: int, told: tuple[dict[str, Any], tuple[str, ...]], asked: _Asked, answers: Answers
     ) -> Mapping[str, Any]:
+        ready, waiting = told
         later = {key: partial(self._later, place, key, asked, answers) for key in waiting}
         later |= {key: partial(_fail, value) for key, value in ready.items() if isinstance(value, _Failed)}
         return LazyResponse({key: value for key, value in ready.items() if key not in later}, later) if later else ready
