@@ -5,11 +5,11 @@ worst; from these pairs DPO learns (recipe `align/speaking`). Another recogniser
 judges the tuned voice against the untuned one on sentences that neither training heard: a take wins where whisper's
 character error rate is lower, a tie is half. As a control the same number of steps learns from the same pairs, of which
 every one is turned round or not by the toss of a coin. Each of three seeds learns from its own two thirds of the pairs.
+PPO learns from the prompts alone, rewarded for what moonshine understands of what it says to them.
 
 Needs a trained ``runs/speak`` (recipe `tts/speak`, with its tokenizer, flow and vocoder beside it) and
 ``corpora/styles``. All speech is synthetic. Run ``python benchmarks/alignment_speaking.py``; cut short, it goes on
-where it was. One JSON line for each figure; intervals are bootstraps over prompts, whose values are means over the
-seeds.
+where it was. One JSON line for each voice; intervals are bootstraps over seeds and prompts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/speak"), help="the trained voice")
     parser.add_argument("--styles", type=Path, default=Path("corpora/styles"))
     parser.add_argument("--folder", type=Path, default=Path("runs/alignment-speaking"))
-    parser.add_argument("--arms", default="dpo,shuffled", help="which of dpo, shuffled, ppo to train")
+    parser.add_argument("--arms", default="dpo,shuffled,ppo", help="which of dpo, shuffled, ppo to train")
     parser.add_argument("--decodings", default="sampled,greedy", help="how the held-out sentences are said")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -191,6 +191,7 @@ def tell(arm: str, decoding: str, after: Sequence[Sequence[Take]], before: Seque
             line[f"win-rate-{name}"] = share([wins(one, before, name) for one in after])
             line[f"win-rate-{name}-seeds"] = [round(float(np.mean(list(wins(one, before, name).values()))), 3)
                                               for one in after]  # fmt: skip
+            line[f"wer-{name}-fall"] = fall(after, before, name)
     if before is not None and decoding == "sampled":
         apart = [sum(take["apart"] for take in one) / sum(take["tokens"] for take in one) for one in after]
         line["nats_per_token"] = [round(value, 4) for value in apart]
@@ -220,11 +221,30 @@ def by_prompt(found: Sequence[Take], judge: str) -> dict[str, list[float]]:
     return told
 
 
+def fall(after: Sequence[Sequence[Take]], before: Sequence[Take], judge: str) -> list[float]:
+    """By how many points the word error rate falls, with the bounds of its 95 % interval over seeds and prompts."""
+    own = wrong(before, judge)
+    words = float(np.mean([take[judge][3] for take in before]))
+    found = [[100 * (own[name] - one[name]) / words for name in own] for one in (wrong(run, judge) for run in after)]
+    return rounded(significance.hierarchical(found), 2)
+
+
+def wrong(found: Sequence[Take], judge: str) -> dict[str, float]:
+    """By prompt, the mean number of wrong words of a take."""
+    told: dict[str, list[float]] = {}
+    for take in found:
+        told.setdefault(take["id"], []).append(take[judge][2])
+    return {name: float(np.mean(values)) for name, values in told.items()}
+
+
 def share(by_seed: Sequence[Mapping[str, float]]) -> list[float]:
-    """Mean win-rate with the bounds of its 95 % interval over prompts."""
-    means = [(float(np.mean([one[name] for one in by_seed])), 1.0) for name in sorted(by_seed[0])]
-    found = significance.bootstrap(means)
-    return [round(value, 3) for value in (found.value, found.low, found.high)]
+    """Mean win-rate with the bounds of its 95 % interval over seeds and prompts."""
+    names = sorted(by_seed[0])
+    return rounded(significance.hierarchical([[one[name] for name in names] for one in by_seed]), 3)
+
+
+def rounded(found: significance.Interval, digits: int) -> list[float]:
+    return [round(value, digits) for value in (found.value, found.low, found.high)]
 
 
 if __name__ == "__main__":
