@@ -122,6 +122,10 @@ class Talk:
         dim = sections["encoder"]["dim"]
         return [Problem("the encoder must be at most 1000 wide.", "encoder.dim", dim)] if dim > 1000 else []
 
+    @classmethod
+    def check_recipe(cls, config: Mapping[str, Any]) -> list[Problem]:
+        return []
+
 
 class Speak:
     """A task with two tokenizers."""
