@@ -19,13 +19,15 @@ import torch
 from grpo import GROUP, batch
 from shared import tuning
 
+from stentor.plugins import registry
+
 TARGET = 1.2
 
 
 def steps(run: Path, threads: int, count: int, workers: dict[str, Any]) -> list[float]:
     """Wall seconds of each step."""
     torch.set_num_threads(threads)
-    options: dict[str, Any] = {"samples": GROUP, "reward": {"name": "format", "pattern": ".{20,}"}, "workers": workers}
+    options: dict[str, Any] = {"samples": GROUP, "reward": {"name": "distinct"}, "workers": workers}
     task: Any = tuning.tuning(run, "grpo", **options)
     found = tuning.ours(task, batch(), count, time.perf_counter)
     torch.set_num_threads(1)
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8, help="timed steps of a turn")
     arguments = parser.parse_args()
     tuning.quiet()
+    registry().add("reward", "distinct", "grpo:Distinct")
     with tempfile.TemporaryDirectory() as folder:
         run, count = tuning.policy_run(Path(folder) / "run"), arguments.steps
         medians = tuning.interleaved(
