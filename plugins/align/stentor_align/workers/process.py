@@ -7,7 +7,7 @@ import signal
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -106,6 +106,7 @@ class Process:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """A process that is started in this block is not reached by the signals that are for the run."""
+    resource_tracker.ensure_running()  # else the first start of all starts it, and unblocks these signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_RUN)
     try:
         yield
