@@ -185,6 +185,7 @@ def tell(arm: str, decoding: str, after: Sequence[Sequence[Take]], before: Seque
         sums = [np.array([take[name] for take in one]).sum(0) for one in after]
         line[f"cer-{name}"] = [round(100 * one[0] / one[1], 2) for one in sums]
         line[f"wer-{name}"] = [round(100 * one[2] / one[3], 2) for one in sums]
+    line["broken-down"] = [round(float(np.mean([broken_down(take) for take in one])), 3) for one in after]
     line["seconds"] = [round(float(np.mean([take["seconds"] for take in one])), 3) for one in after]
     if before is not None:
         for name in (REWARDING, JUDGING):
@@ -192,6 +193,7 @@ def tell(arm: str, decoding: str, after: Sequence[Sequence[Take]], before: Seque
             line[f"win-rate-{name}-seeds"] = [round(float(np.mean(list(wins(one, before, name).values()))), 3)
                                               for one in after]  # fmt: skip
             line[f"wer-{name}-fall"] = fall(after, before, name)
+        line["ties"] = [round(ties(one, before, JUDGING), 3) for one in after]
     if before is not None and decoding == "sampled":
         apart = [sum(take["apart"] for take in one) / sum(take["tokens"] for take in one) for one in after]
         line["nats_per_token"] = [round(value, 4) for value in apart]
@@ -212,6 +214,17 @@ def wins(after: Sequence[Take], before: Sequence[Take], judge: str) -> dict[str,
         apart = np.subtract.outer(rates[1][name], own)
         found[name] = float(np.mean((apart > 0) + 0.5 * (apart == 0)))
     return found
+
+
+def ties(after: Sequence[Take], before: Sequence[Take], judge: str) -> float:
+    """How often takes of a prompt are alike to the judge."""
+    own, others = by_prompt(after, judge), by_prompt(before, judge)
+    return float(np.mean([np.mean(np.equal.outer(others[name], own[name])) for name in own]))
+
+
+def broken_down(take: Take) -> bool:
+    """Whether four words of five and more are wrong to the judge."""
+    return take[JUDGING][2] >= 0.8 * max(1, take[JUDGING][3])
 
 
 def by_prompt(found: Sequence[Take], judge: str) -> dict[str, list[float]]:

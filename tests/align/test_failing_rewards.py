@@ -42,11 +42,6 @@ def moody(monkeypatch):
     Moody.calls = 0
 
 
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory):
-    return tiny.kept(tmp_path_factory.mktemp("parent") / "run")
-
-
 def tuned(parent, **options):
     section = {"name": "grpo", "run": str(parent), "reward": {"name": "moody"}, "samples": 2, **options}
     task = assemble({"task": section}, texts=[])

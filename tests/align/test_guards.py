@@ -11,22 +11,11 @@ from stentor.train.assembly import assemble
 from stentor_align.rollout import Rollout
 from stentor_align.tasks import guards
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BATCH = tiny.batch("abc", "fed")
 REWARD = {"name": "format", "pattern": "a.*"}
 JUDGE = {"name": "answer", "pattern": "(.*)"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory):
-    return tiny.kept(tmp_path_factory.mktemp("parent") / "run")
 
 
 def tuned(parent, name="grpo", **options):

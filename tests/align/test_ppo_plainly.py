@@ -12,6 +12,8 @@ from stentor.interfaces.reward import Reward, Scores
 from stentor.plugins import registry
 from stentor_align.tasks.ppo import PPOTask
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SCORES = (0.5, -1.0, math.nan, 2.0, 0.0, 3.0, math.nan, -0.5)
 """Of the samples in their order; two are lost."""
 CLIP, VALUE_CLIP, VALUE_WEIGHT, DISCOUNT, DECAY, KL = 0.15, 0.05, 0.7, 0.97, 0.9, 0.2
@@ -31,14 +33,6 @@ def listed(monkeypatch):
     found = registry()
     monkeypatch.setattr(found, "_entries", dict(found._entries))
     found.add("reward", "listed", f"{__name__}:Listed")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def log_probs(policy, prompts, owner, tokens):

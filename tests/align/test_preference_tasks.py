@@ -19,21 +19,10 @@ from stentor_align import logprobs
 from stentor_align.losses import preference
 from stentor_align.preferences.batches import of_batch
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BATCH = {**tiny.batch("abc", "fed", "cab")}
 PAIRS = [{"chosen": "abc", "rejected": "cba"}, {"ranked": ["fed", "fe", "f"]}, {}]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory):
-    return tiny.kept(tmp_path_factory.mktemp("parent") / "run")
 
 
 def batch(customs=PAIRS):

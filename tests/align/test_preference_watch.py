@@ -10,23 +10,12 @@ from stentor.train.assembly import assemble
 from stentor_align import runs
 from stentor_align.rollout import SamplingSettings, sample
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BATCH = tiny.batch("abc", "fed", chosen="abc", rejected="cba")
 JUDGE = {"name": "format", "pattern": "[a-c]+"}
 PROBES = {"probe/empty", "probe/repeated", "probe/longest"}
 WATCHED = {"length", "distinct", "divergence", "drift/length", "drift/distinct"} | PROBES
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory):
-    return tiny.kept(tmp_path_factory.mktemp("parent") / "run")
 
 
 def tuned(parent, **options):

@@ -15,6 +15,8 @@ from stentor.train.assembly import assemble
 from stentor.train.weights import digests
 from stentor_align import legal, logprobs
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 BATCH = tiny.batch("abc", "fed")
 STARTS = {"name": "format", "pattern": "a.*"}
 """A reward that a policy learns in seconds: begin with an a."""
@@ -40,19 +42,6 @@ def told(monkeypatch):
     found = registry()
     monkeypatch.setattr(found, "_entries", dict(found._entries))
     found.add("reward", "told", f"{__name__}:Told")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory):
-    return tiny.kept(tmp_path_factory.mktemp("parent") / "run")
 
 
 def tuned(parent, name="grpo", **options):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -25,26 +26,15 @@ from stentor_align.tasks import experience
 from stentor_align.workers.coming import Coming
 from stentor_align.workers.process import Process, WorkerDied
 from stentor_align.workers.sampling import SamplingProcess
-from stentor_align.workers.scoring import ScoringProcesses, _Sent, _shares
+from stentor_align.workers.scoring import ScoringProcesses, Wanted, _sent, _shares
 from stentor_align.workers.settings import WorkerSettings
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 REWARD = {"name": "format", "pattern": "[a-c]*"}
 HANGS = {"name": "format", "pattern": "(a+)+b"}
 """Takes longer than anyone waits for many an a, holding the interpreter's lock: no thread could give it up."""
 BATCH = tiny.batch("abc", "fed")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory):
-    return tiny.kept(tmp_path_factory.mktemp("parent") / "run")
 
 
 def trained(parent, folder, workers, **options):
@@ -111,9 +101,9 @@ def test_what_is_costly_is_made_once_somebody_reads_it():
     reward = ScoringProcesses(REWARD, WorkerSettings(reward=1))
     assert reward.score([{}], [response]).total.tolist() == [1] and not made
     reward.close()
-    hidden = _Sent({"text": "a"}, ("audio",))
+    hidden = _sent(response, whole=False)
     assert "audio" in hidden and list(hidden) == ["text", "audio"] and len(hidden) == 2
-    with pytest.raises(BaseException, match="audio"):
+    with pytest.raises(Wanted, match="audio"):
         hidden["audio"]
     lazy = ScoringProcesses({"name": "answer"}, WorkerSettings(reward=1))
     slow = LazyResponse({}, {"text": lambda: made.append(2) or "(yes)"})
@@ -255,6 +245,7 @@ def test_precision_is_that_of_the_process_that_learns():
 
 
 def test_what_stops_a_run_does_not_reach_its_workers_first():
+    resource_tracker._resource_tracker._stop()  # as before the first process of all
     process = Process(WorkerSettings, threads=1, name="kept")
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(process._child.pid, number)  # before it has begun to run, and after

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -69,12 +70,12 @@ class ScoringProcesses(Reward):
 
     def _begin(self, place: int, prompts: Items, responses: Items) -> str:
         """Hand out a share; why that cannot be done, or nothing."""
+        limit = max(self.timeout, _START) if self.timeout else None
         try:
-            limit = max(self.timeout, _START) if self.timeout else None
             self._ready(place, limit).begin("score", list(prompts), list(responses))
         except TimeoutError:
             self._end(place)
-            return f"it takes more than {_START:g} s to start"
+            return f"it takes more than {limit:g} s to start"
         except Exception as error:  # whatever a reward raises while it is built must not end a run
             self._end(place)
             return f"{type(error).__name__}: {error}"
@@ -126,30 +127,8 @@ class Wanted(BaseException):
     """A reward reads a field that was not sent; no reward's own handling of errors must hide that."""
 
 
-class _Sent(Mapping[str, Any]):
-    """A response without the fields that are still to be made.
-
-    Args:
-        told: what was sent.
-        waiting: the fields that were not.
-    """
-
-    def __init__(self, told: Mapping[str, Any], waiting: Sequence[str]) -> None:
-        self._told, self._waiting = dict(told), tuple(waiting)
-
-    def __getitem__(self, key: str) -> Any:
-        if key in self._waiting:
-            raise Wanted(key)
-        return self._told[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._told or key in self._waiting
-
-    def __iter__(self) -> Iterator[str]:
-        yield from (*self._told, *self._waiting)
-
-    def __len__(self) -> int:
-        return len(self._told) + len(self._waiting)
+def _wanted(key: str) -> Any:
+    raise Wanted(key)
 
 
 class _Scorer:
@@ -172,7 +151,8 @@ class _Scorer:
 
 def _sent(response: Mapping[str, Any], whole: bool) -> Mapping[str, Any]:
     if isinstance(response, LazyResponse) and not whole:
-        return _Sent(response.ready, response.waiting) if response.waiting else response.ready
+        later = {key: partial(_wanted, key) for key in response.waiting}
+        return LazyResponse(response.ready, later) if later else response.ready
     return {key: response[key] for key in response}
 
 
